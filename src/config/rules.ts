@@ -1,0 +1,95 @@
+import { relative, resolve } from 'node:path'
+import { type Problem, unknownName } from './problems.ts'
+import type { Readable, ReadableConfig } from './readable.ts'
+import type { DriveConfig, TierConfig } from './schema.ts'
+import { studyProblems } from './study-rules.ts'
+
+/** What is wrong with a config beyond single keys; relative paths start in the folder. */
+export function ruleProblems(config: ReadableConfig, folder: string): Problem[] {
+  return [
+    ...Object.entries(config.tiers ?? {}).flatMap(([name, tier]) =>
+      tier ? tierProblems(name, tier) : [],
+    ),
+    ...directoryProblems(config, folder),
+    ...guestProblems(config),
+    ...studyProblems(config, config.state && resolve(folder, config.state)),
+  ]
+}
+
+/** Why qemu would not take the drive; the planner asks the same of each case. */
+export function driveProblem(drive: Readable<DriveConfig>): string | undefined {
+  const { aio, cache } = drive
+  // "aio=native was specified, but it requires cache.direct=on": https://www.qemu.org/docs/master/system/invocation.html
+  if (aio === 'native' && cache && cache !== 'none' && cache !== 'directsync') {
+    return `aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
+  }
+  return undefined
+}
+
+/** What has changed though a running kvmio cannot follow: its journal, sockets and disks are where they are. */
+export function fixedKeyProblems(
+  config: ReadableConfig,
+  folder: string,
+  running: { state: string } | undefined,
+): Problem[] {
+  const state = config.state === undefined ? undefined : resolve(folder, config.state)
+  if (!running || state === undefined || state === running.state) return []
+  const message = `expected ${running.state} as long as kvmio runs, got ${state}; start it again to change it`
+  return [{ path: ['state'], at: 'value', message }]
+}
+
+function tierProblems(name: string, tier: Readable<TierConfig>): Problem[] {
+  const path = ['tiers', name]
+  const kinds = ['directory', 'filesystem'].filter((kind) => kind in tier)
+  if (kinds.length !== 1) {
+    const got = kinds.length === 0 ? 'neither' : 'both'
+    const message = `expected exactly one of directory and filesystem, got ${got}`
+    return [{ path, at: 'key', message }]
+  }
+  if ('directory' in tier && 'emulate' in tier) {
+    const message = 'expected a filesystem to put the emulated disk under, got a directory'
+    return [{ path: [...path, 'emulate'], at: 'key', message }]
+  }
+  return []
+}
+
+function directoryProblems(config: ReadableConfig, folder: string): Problem[] {
+  const state = config.state === undefined ? undefined : resolve(folder, config.state)
+  const owners = new Map<string, string>()
+  return Object.entries(config.tiers ?? {}).flatMap(([name, tier]) => {
+    if (tier?.directory === undefined) return []
+    const directory = resolve(folder, tier.directory)
+    const owner = owners.get(directory)
+    if (owner === undefined) owners.set(directory, name)
+    const message =
+      directory === '/'
+        ? 'expected a directory for images alone, got /'
+        : state !== undefined && contains(directory, state)
+          ? `expected a directory that does not hold the state directory ${state}, got ${directory}`
+          : owner !== undefined
+            ? `expected a directory of its own, got that of tier ${owner}: ${directory}`
+            : undefined
+    return message ? [{ path: ['tiers', name, 'directory'], at: 'value', message }] : []
+  })
+}
+
+function contains(directory: string, path: string): boolean {
+  return !/^\.\.(\/|$)/.test(relative(directory, path))
+}
+
+function guestProblems(config: ReadableConfig): Problem[] {
+  const tiers = Object.keys(config.tiers ?? {})
+  return Object.entries(config.guests ?? {}).flatMap(([guest, parts]) =>
+    Object.entries(parts?.drives ?? {}).flatMap(([name, drive]) => {
+      const path = ['guests', guest, 'drives', name]
+      const problems: Problem[] = []
+      if (drive?.tier !== undefined && !tiers.includes(drive.tier)) {
+        const message = unknownName('tier', drive.tier, tiers)
+        problems.push({ path: [...path, 'tier'], at: 'value', message })
+      }
+      const problem = drive && driveProblem(drive)
+      if (problem) problems.push({ path: [...path, 'aio'], at: 'value', message: problem })
+      return problems
+    }),
+  )
+}

@@ -1,0 +1,244 @@
+import { z } from 'zod'
+import { parseBytes, parseSeconds } from '../lib/quantities.ts'
+
+// Every key of kvmio.yaml with its rule, its default and what it is for. The JSON schema for editors is made from it
+// (npm run snap). Rules that need more than one key stand in rules.ts and study-rules.ts. A message says what is
+// expected; problems.ts adds what was found.
+
+export const BUSES = ['virtio-blk', 'virtio-scsi', 'ide', 'sata', 'scsi', 'nvme'] as const
+export const FORMATS = ['qcow2', 'raw'] as const
+export const CACHES = ['none', 'writeback', 'writethrough', 'directsync', 'unsafe'] as const
+export const AIOS = ['threads', 'native', 'io_uring'] as const
+export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export const FILESYSTEMS = ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const
+
+const MAX_NAME = 24
+/** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
+const MAX_DRIVE_NAME = 20
+/** The largest file of ext4 with blocks of 4 KiB; also far above what one study can fill. */
+const MAX_DISK = '16TiB'
+/** Node's timers hold 2^31 - 1 ms; a longer one would fire at once. */
+const MAX_TIME = '24d'
+
+/** Names become series labels, file names and parts of qemu's option values, so they are plain. */
+const nameOf = (longest: number) =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^(?=.{1,${longest}}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$`),
+      `a name of at most ${longest} lower-case letters, digits and dashes`,
+    )
+const name = nameOf(MAX_NAME)
+
+const path = z.string('a path').regex(/^[^\0]+$/, 'a path')
+
+const whole = (minimum: number, maximum: number) => {
+  const expected = `a whole number from ${minimum} to ${maximum}`
+  return z.int(expected).min(minimum, expected).max(maximum, expected)
+}
+
+const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
+const TIME = 'a duration with a unit, such as 10ms, 30s or 5m'
+const bytes = (minimum: string, maximum = MAX_DISK) =>
+  quantity(parseBytes, SIZE, 'B|KiB|MiB|GiB|TiB', minimum, maximum)
+const seconds = (minimum = '0s') => quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, MAX_TIME)
+
+const driveSchema = z.strictObject({
+  tier: z.string('the name of a tier').describe('The tier that holds the image'),
+  bus: z.enum(BUSES).default('virtio-blk').describe('The interface that the guest sees'),
+  format: z.enum(FORMATS).default('qcow2').describe('Image format'),
+  size: bytes('1MiB').describe('Virtual size'),
+  cache: z.enum(CACHES).default('none').describe("qemu's cache mode"),
+  aio: z.enum(AIOS).default('threads').describe('How qemu submits I/O to the host'),
+})
+
+const ownSystem = z.strictObject({
+  kernel: path.describe('Path of a Linux kernel image'),
+  initrd: path.optional().describe('Path of an initial ramdisk'),
+  append: z.string().default('').describe('More words for the kernel command line'),
+})
+
+/** A kind of machine; factors name keys in here. */
+export const guestSchema = z.strictObject({
+  system: z
+    .union([z.literal('appliance'), ownSystem], '"appliance" or a mapping with kernel')
+    .default('appliance')
+    .describe('What the vm boots'),
+  memory: bytes('32MiB', '1TiB').prefault('192MiB').describe('Guest memory'),
+  vcpus: whole(1, 64).default(1).describe('Virtual CPUs'),
+  accel: z
+    .enum(ACCELERATORS)
+    .default('auto')
+    .describe('auto takes KVM only after a guest has booted on it'),
+  deadlines: z
+    .strictObject({
+      start: seconds('1s').prefault('30s').describe('qemu started to QMP ready'),
+      boot: seconds('1s').prefault('2m').describe('vm started to its first phase'),
+      phase: seconds('1s').prefault('30m').describe('The longest that any later phase may take'),
+    })
+    .prefault({})
+    .describe('A vm that misses one is ended, with its last console lines in the error'),
+  drives: z
+    .record(nameOf(MAX_DRIVE_NAME), driveSchema)
+    .refine((drives) => Object.keys(drives).length > 0, 'at least one drive')
+    .meta({ minProperties: 1 })
+    .describe('The virtual disks; a name is also the serial number that the guest sees'),
+})
+
+const workload = z
+  .strictObject({
+    'boot-write-shutdown': z
+      .strictObject({
+        write: bytes('512B').prefault('32MiB').describe('How much the guest writes'),
+        blockSize: bytes('512B', '1GiB').prefault('64KiB').describe('The size of each write'),
+        drive: z.string().optional().describe('The drive written to; the first one by default'),
+        to: z
+          .enum(['filesystem', 'device'])
+          .default('filesystem')
+          .describe('A file in a new ext2, or the bare disk'),
+        direct: z.boolean().default(false).describe("Past the guest's page cache (O_DIRECT)"),
+        settle: seconds().prefault('10s').describe('The wait between the write and the shutdown'),
+      })
+      .optional()
+      .describe('Boots, writes a stretch in order, waits, shuts down'),
+    idle: z
+      .strictObject({ time: seconds('1s').prefault('60s').describe('How long') })
+      .optional()
+      .describe('Boots, waits, shuts down'),
+  })
+  .refine((workload) => Object.keys(workload).length === 1, {
+    error: 'exactly one of boot-write-shutdown and idle',
+    // Neither what is no mapping nor an unknown workload needs a second word.
+    when: ({ value, issues }) =>
+      z.record(z.string(), z.unknown()).safeParse(value).success &&
+      !issues.some(({ code }) => code === 'unrecognized_keys'),
+  })
+  .meta({ minProperties: 1, maxProperties: 1 })
+  .transform((workload) =>
+    workload['boot-write-shutdown']
+      ? { kind: 'boot-write-shutdown' as const, ...workload['boot-write-shutdown'] }
+      : { kind: 'idle' as const, time: workload.idle?.time ?? 60 },
+  )
+
+const study = z.strictObject({
+  guest: z.string('the name of a guest').describe('The guest that every case starts from'),
+  vms: whole(1, 500).default(1).describe('How many vms of it run at once'),
+  workload: workload.describe('What each vm does'),
+  factors: z
+    .record(
+      z.string(),
+      z
+        .array(z.union([z.string(), z.number(), z.boolean()], 'text, a number, true or false'))
+        .min(1, 'at least one value'),
+    )
+    .default({})
+    .describe('Keys of the guest, as dotted paths, each with the values to vary it over'),
+  blocks: whole(1, 10_000)
+    .default(6)
+    .describe('How often each case runs, unless the schedule is continuous'),
+  pause: seconds().prefault('10s').describe('The rest between two runs'),
+  seed: whole(0, 2 ** 31)
+    .optional()
+    .describe('Of the random order of cases; drawn and recorded by default'),
+  schedule: z
+    .literal('continuous')
+    .optional()
+    .describe('Started by serve, block after block, without end'),
+})
+
+const wholeMilliseconds = (time: number): boolean => {
+  const milliseconds = time * 1000
+  return milliseconds >= 1 && Math.abs(milliseconds - Math.round(milliseconds)) < 1e-6
+}
+
+const tier = z
+  .strictObject({
+    directory: path.optional().describe('A directory that holds the images'),
+    filesystem: z
+      .strictObject({
+        type: z.enum(FILESYSTEMS).default('ext4').describe('What mkfs makes'),
+        size: bytes('16MiB').describe('Size of the loop file under it'),
+      })
+      .optional()
+      .describe('A filesystem that kvmio makes, on a loop file in the state directory'),
+    emulate: z
+      .strictObject({
+        // nbdkit's delay filter takes 2.5ms as 2ms without a word (measured with nbdkit 1.32).
+        serviceTime: seconds()
+          .refine(wholeMilliseconds, 'whole milliseconds, at least 1ms')
+          .describe('Whole milliseconds: one request at a time, each takes this long'),
+      })
+      .optional()
+      .describe('Puts an emulated disk under the filesystem'),
+    target: z
+      .strictObject({
+        latency: seconds('1us').describe('The mean latency that the tier must keep'),
+      })
+      .optional()
+      .describe('What the tier promises to its vms'),
+    capacity: z
+      .strictObject({
+        transactionsPerSecond: z
+          .number('a number above 0')
+          .positive('a number above 0')
+          .describe('Rated: what the tier is said to serve'),
+      })
+      .optional()
+      .describe('What the tier is said to serve, until it has been calibrated'),
+  })
+  .meta({ oneOf: [{ required: ['directory'] }, { required: ['filesystem'] }] })
+
+/** The main config file. */
+export const configSchema = z.strictObject({
+  state: path.default('.kvmio').describe('Journal, images and sockets; relative to this file'),
+  qemu: z
+    .strictObject({
+      binary: path
+        .default('qemu-system-x86_64')
+        .describe('A name to be found in PATH, or a path relative to this file'),
+      user: whole(1, 2 ** 31)
+        .default(61177)
+        .describe('The uid that qemu runs as when kvmio is root; it needs no account'),
+    })
+    .prefault({})
+    .describe('The emulator'),
+  tiers: z.record(name, tier).default({}).describe('Classes of storage, each with a capacity'),
+  guests: z.record(name, guestSchema).default({}).describe('Kinds of machines'),
+  studies: z
+    .record(name, study)
+    .default({})
+    .describe('Matrices of factors, each point measured again and again'),
+})
+
+/** A file of studies that uses the tiers and guests of the main config file. */
+export const suiteSchema = z.strictObject({ studies: z.record(name, study) })
+
+/** What the file says, with every default filled in: sizes in bytes, durations in seconds. */
+export type ConfigFile = z.output<typeof configSchema>
+export type TierConfig = ConfigFile['tiers'][string]
+export type GuestConfig = ConfigFile['guests'][string]
+export type DriveConfig = GuestConfig['drives'][string]
+export type SystemConfig = GuestConfig['system']
+export type StudyConfig = ConfigFile['studies'][string]
+export type WorkloadConfig = StudyConfig['workload']
+
+function quantity(
+  parse: (text: string) => number | undefined,
+  expected: string,
+  units: string,
+  minimum: string,
+  maximum: string,
+) {
+  const [least, most] = [parse(minimum)!, parse(maximum)!]
+  return z
+    .string(expected)
+    .meta({ pattern: `^\\d+(\\.\\d+)?(${units})$` })
+    .transform((text, context) => {
+      const value = parse(text)
+      if (value !== undefined && value >= least && value <= most) return value
+      const bound = (value ?? least) < least ? `at least ${minimum}` : `at most ${maximum}`
+      const message = value === undefined ? expected : bound
+      context.issues.push({ code: 'custom', message, input: text })
+      return z.NEVER
+    })
+}

@@ -1,0 +1,531 @@
+// One mistake a row: what is wrong, the text, and the whole message after the file's name. The file is
+// /lab/kvmio.yaml, so that paths are plain.
+
+const tier = (text: string) => `tiers:\n  local: ${text}\n`
+const guest = (text: string) => `${tier('{ directory: /images }')}guests:\n  student: ${text}\n`
+const drive = (text: string) => guest(`{ drives: { root: ${text} } }`)
+const study = (text: string) =>
+  `${drive('{ tier: local, size: 1GiB }')}studies:\n  demo:\n    guest: student\n${text}\n`
+const write = (text: string) => study(`    workload: { boot-write-shutdown: ${text} }`)
+const factors = (text: string) => study(`    workload: { idle: {} }\n    factors: ${text}`)
+const numbers = (count: number, unit = '') =>
+  `[${Array.from({ length: count }, (_, index) => `${index + 1}${unit}`)}]`
+
+const fourTiers = `tiers:
+  a: { directory: /a }
+  b: { directory: /b }
+  a-b: { directory: /ab }
+  b-a: { directory: /ba }
+guests:
+  student:
+    drives:
+      root: { tier: a, size: 1GiB }
+      data: { tier: a, size: 1GiB }
+studies:
+`
+const twoNames = `${fourTiers}  demo:
+    guest: student
+    workload: { idle: {} }
+    factors: { drives.root.tier: [a, a-b], drives.data.tier: [b-a, a] }
+`
+const twoStudies = `${fourTiers}  demo:
+    guest: student
+    workload: { idle: {} }
+    factors: { drives.root.tier: [a-b] }
+  demo-a:
+    guest: student
+    workload: { idle: {} }
+    factors: { drives.root.tier: [b] }
+`
+
+export const badConfigs: readonly (readonly [mistake: string, text: string, message: string])[] = [
+  // The text.
+  ['empty', '', '1:1: expected a mapping with tiers, guests and studies, got an empty file'],
+  [
+    'comments alone',
+    '# to do\n',
+    '1:1: expected a mapping with tiers, guests and studies, got nothing',
+  ],
+  ['a list', '- state\n', '1:1: expected a mapping with tiers, guests and studies, got a list'],
+  [
+    'text',
+    'hello world\n',
+    '1:1: expected a mapping with tiers, guests and studies, got "hello world"',
+  ],
+  [
+    'not YAML',
+    'state: a: b\n',
+    '1:8: expected YAML: Nested mappings are not allowed in compact mappings',
+  ],
+  [
+    'an open bracket',
+    'tiers: {\n',
+    '2:1: expected YAML: Flow map in block collection must be sufficiently indented and end with a }',
+  ],
+  ['a tab', 'tiers:\n\tlocal: { directory: x }\n', '2:1: expected spaces to indent, got a tab'],
+  [
+    'a tab after spaces',
+    'tiers:\n  local: {\n  \tdirectory: x }\n',
+    '3:3: expected spaces to indent, got a tab',
+  ],
+  [
+    'a tab in brackets',
+    'tiers: {\n\tlocal: { directory: x } }\n',
+    '2:1: expected spaces to indent, got a tab',
+  ],
+  [
+    'a key twice',
+    'state: a\nqemu: {}\nstate: b\n',
+    '3:1: state: expected each key once, got it again after line 1',
+  ],
+  [
+    'a name twice',
+    'tiers:\n  a: { directory: x }\n  a: { directory: y }\n',
+    '3:3: tiers.a: expected each key once, got it again after line 2',
+  ],
+  ['two documents', 'state: a\n---\nstate: b\n', '2:1: expected one document, got a second one'],
+  ['a tag', 'state: !path a\n', '1:8: expected values without tags, got !path'],
+  ['an old YAML', '%YAML 1.1\n---\nstate: a\n', '1:1: expected YAML 1.2, got 1.1'],
+  ['an alias of nothing', 'state: *home\n', '1:8: expected an alias of an anchor above, got *home'],
+  [
+    'a list as key',
+    '? [a, b]\n: c\n',
+    '1:3: expected a plain key, got a list, a mapping or an alias',
+  ],
+  [
+    'a prototype',
+    'tiers:\n  __proto__: { directory: x }\n',
+    '2:3: expected another key, got "__proto__"',
+  ],
+  ['Windows line ends', 'state: a\r\nqemu: 5\r\n', '2:7: qemu: expected a mapping, got 5'],
+  ['a byte order mark', '\uFEFFqemu: 5\n', '1:7: qemu: expected a mapping, got 5'],
+
+  // Single keys.
+  [
+    'an unknown key',
+    'stat: .kvmio\n',
+    '1:1: stat: unknown key; known keys are state, qemu, tiers, guests, studies; did you mean state?',
+  ],
+  [
+    'an unknown key like no other',
+    'prometheus: {}\n',
+    '1:1: prometheus: unknown key; known keys are state, qemu, tiers, guests, studies',
+  ],
+  [
+    'an unknown key of a drive',
+    drive('{ tier: local, size: 1GiB, cahce: none }'),
+    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, cache, aio; did you mean cache?',
+  ],
+  [
+    'a key that is a number',
+    '1: 2\n',
+    '1:1: 1: unknown key; known keys are state, qemu, tiers, guests, studies',
+  ],
+  [
+    'nothing where tiers belong',
+    'tiers:\nguests: {}\n',
+    '1:1: tiers: expected a mapping, got nothing',
+  ],
+  [
+    'a list where a mapping belongs',
+    'tiers: [local]\n',
+    '1:8: tiers: expected a mapping, got a list',
+  ],
+  ['a number where a path belongs', 'state: 5\n', '1:8: state: expected a path, got 5'],
+  ['an empty path', 'state: ""\n', '1:8: state: expected a path, got ""'],
+  ['a path with a zero', 'state: "a\\0b"\n', '1:8: state: expected a path, got "a\\u0000b"'],
+  [
+    'a mapping where a path belongs',
+    'qemu: { binary: { path: qemu } }\n',
+    '1:17: qemu.binary: expected a path, got a mapping with path',
+  ],
+  [
+    'root as user',
+    'qemu: { user: 0 }\n',
+    '1:15: qemu.user: expected a whole number from 1 to 2147483648, got 0',
+  ],
+  [
+    'a size without a unit',
+    guest('{ memory: 192, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:22: guests.student.memory: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got 192',
+  ],
+  [
+    'a size with another unit',
+    drive('{ tier: local, size: 10GB }'),
+    '4:51: guests.student.drives.root.size: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got "10GB"',
+  ],
+  [
+    'a negative size',
+    drive('{ tier: local, size: -1GiB }'),
+    '4:51: guests.student.drives.root.size: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got "-1GiB"',
+  ],
+  [
+    'no bytes',
+    drive('{ tier: local, size: 0B }'),
+    '4:51: guests.student.drives.root.size: expected at least 1MiB, got "0B"',
+  ],
+  [
+    'an absurd size',
+    drive('{ tier: local, size: 900TiB }'),
+    '4:51: guests.student.drives.root.size: expected at most 16TiB, got "900TiB"',
+  ],
+  [
+    'a size beyond numbers',
+    drive('{ tier: local, size: 99999999999TiB }'),
+    '4:51: guests.student.drives.root.size: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got "99999999999TiB"',
+  ],
+  [
+    'too little memory',
+    guest('{ memory: 1MiB, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:22: guests.student.memory: expected at least 32MiB, got "1MiB"',
+  ],
+  [
+    'absurd memory',
+    guest('{ memory: 2TiB, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:22: guests.student.memory: expected at most 1TiB, got "2TiB"',
+  ],
+  [
+    'half a processor',
+    guest('{ vcpus: 0.5, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:21: guests.student.vcpus: expected a whole number from 1 to 64, got 0.5',
+  ],
+  [
+    'a duration without a unit',
+    tier('{ directory: x, target: { latency: 5 } }'),
+    '2:45: tiers.local.target.latency: expected a duration with a unit, such as 10ms, 30s or 5m, got 5',
+  ],
+  [
+    'a duration too long for a timer',
+    study('    workload: { idle: { time: 60d } }'),
+    '8:31: studies.demo.workload.idle.time: expected at most 24d, got "60d"',
+  ],
+  [
+    'no size',
+    drive('{ tier: local }'),
+    '4:24: guests.student.drives.root.size: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got nothing',
+  ],
+  [
+    'no drives',
+    guest('{ memory: 1GiB }'),
+    '4:3: guests.student.drives: expected a mapping, got nothing',
+  ],
+  [
+    'an empty mapping of drives',
+    guest('{ drives: {} }'),
+    '4:22: guests.student.drives: expected at least one drive, got an empty mapping',
+  ],
+  [
+    'an unknown bus',
+    drive('{ tier: local, size: 1GiB, bus: virtio }'),
+    '4:62: guests.student.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "virtio"',
+  ],
+  [
+    'a misspelt format',
+    drive('{ tier: local, size: 1GiB, format: qcow }'),
+    '4:65: guests.student.drives.root.format: expected qcow2 or raw, got "qcow"; did you mean qcow2?',
+  ],
+  [
+    'an unknown system',
+    guest('{ system: windows, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:22: guests.student.system: expected "appliance" or a mapping with kernel, got "windows"',
+  ],
+  [
+    'a system without kernel',
+    guest('{ system: { initrd: i }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:14: guests.student.system.kernel: expected a path, got nothing',
+  ],
+  [
+    'a misspelt key of a system',
+    guest('{ system: { kernel: k, intrd: i }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:35: guests.student.system.intrd: unknown key; known keys are kernel, initrd, append; did you mean initrd?',
+  ],
+  [
+    'a slash in a name',
+    'tiers: { a/b: { directory: x } }\n',
+    '1:10: tiers."a/b": expected a name of at most 24 lower-case letters, digits and dashes, got "a/b"',
+  ],
+  [
+    'a comma in a name',
+    drive('{ tier: local, size: 1GiB }').replace('root', '"a,b"'),
+    '4:24: guests.student.drives."a,b": expected a name of at most 20 lower-case letters, digits and dashes, got "a,b"',
+  ],
+  [
+    'a capital in a name',
+    'tiers: { Local: { directory: x } }\n',
+    '1:10: tiers.Local: expected a name of at most 24 lower-case letters, digits and dashes, got "Local"',
+  ],
+  [
+    'a long name',
+    `tiers: { ${'x'.repeat(25)}: { directory: x } }\n`,
+    '1:10: tiers.xxxxxxxxxxxxxxxxxxxxxxxxx: expected a name of at most 24 lower-case letters, digits and dashes, got "xxxxxxxxxxxxxxxxxxxxxxxxx"',
+  ],
+  [
+    'a drive name too long for a serial number',
+    drive('{ tier: local, size: 1GiB }').replace('root', 'x'.repeat(21)),
+    '4:24: guests.student.drives.xxxxxxxxxxxxxxxxxxxxx: expected a name of at most 20 lower-case letters, digits and dashes, got "xxxxxxxxxxxxxxxxxxxxx"',
+  ],
+  [
+    'an empty name',
+    'tiers: { "": { directory: x } }\n',
+    '1:10: tiers."": expected a name of at most 24 lower-case letters, digits and dashes, got ""',
+  ],
+  [
+    'no transactions',
+    tier('{ directory: x, capacity: { transactionsPerSecond: 0 } }'),
+    '2:61: tiers.local.capacity.transactionsPerSecond: expected a number above 0, got 0',
+  ],
+  [
+    'a fraction of a millisecond',
+    tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 2.5ms } }'),
+    '2:64: tiers.local.emulate.serviceTime: expected whole milliseconds, at least 1ms, got "2.5ms"',
+  ],
+  [
+    'no time at all',
+    tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 0ms } }'),
+    '2:64: tiers.local.emulate.serviceTime: expected whole milliseconds, at least 1ms, got "0ms"',
+  ],
+  [
+    'a number where a directory belongs',
+    tier('{ directory: 5 }'),
+    '2:23: tiers.local.directory: expected a path, got 5',
+  ],
+  [
+    'less than a millisecond',
+    tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 900us } }'),
+    '2:64: tiers.local.emulate.serviceTime: expected whole milliseconds, at least 1ms, got "900us"',
+  ],
+  [
+    'a workload that is text',
+    study('    workload: idle'),
+    '8:15: studies.demo.workload: expected a mapping, got "idle"',
+  ],
+  [
+    'a workload without its keys',
+    study('    workload: { idle: }'),
+    '8:17: studies.demo.workload.idle: expected a mapping, got nothing',
+  ],
+  [
+    'no workload',
+    study('    vms: 2'),
+    '6:3: studies.demo.workload: expected a mapping, got nothing',
+  ],
+  [
+    'an empty workload',
+    study('    workload: {}'),
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got an empty mapping',
+  ],
+  [
+    'two workloads',
+    study('    workload: { idle: {}, boot-write-shutdown: {} }'),
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got a mapping with idle, boot-write-shutdown',
+  ],
+  [
+    'an unknown workload',
+    study('    workload: { fio: {} }'),
+    '8:17: studies.demo.workload.fio: unknown key; known keys are boot-write-shutdown, idle',
+  ],
+  [
+    'an unknown schedule',
+    study('    workload: { idle: {} }\n    schedule: daily'),
+    '9:15: studies.demo.schedule: expected continuous, got "daily"',
+  ],
+  [
+    'a thousand vms',
+    study('    workload: { idle: {} }\n    vms: 1000'),
+    '9:10: studies.demo.vms: expected a whole number from 1 to 500, got 1000',
+  ],
+  [
+    'no values of a factor',
+    factors('{ drives.root.bus: [] }'),
+    '9:33: studies.demo.factors.drives.root.bus: expected at least one value, got an empty list',
+  ],
+  [
+    'a mapping as value of a factor',
+    factors('{ drives.root.bus: [{ bus: ide }, ide] }'),
+    '9:34: studies.demo.factors.drives.root.bus[0]: expected text, a number, true or false, got a mapping with bus',
+  ],
+
+  // More than one key.
+  [
+    'no kind of tier',
+    tier('{ target: { latency: 5ms } }'),
+    '2:3: tiers.local: expected exactly one of directory and filesystem, got neither',
+  ],
+  [
+    'two kinds of tier',
+    tier('{ directory: x, filesystem: { size: 1GiB } }'),
+    '2:3: tiers.local: expected exactly one of directory and filesystem, got both',
+  ],
+  [
+    'an emulated disk under a directory',
+    tier('{ directory: x, emulate: { serviceTime: 10ms } }'),
+    '2:26: tiers.local.emulate: expected a filesystem to put the emulated disk under, got a directory',
+  ],
+  [
+    'the root as tier',
+    tier('{ directory: / }'),
+    '2:23: tiers.local.directory: expected a directory for images alone, got /',
+  ],
+  [
+    'a tier around the state',
+    tier('{ directory: . }'),
+    '2:23: tiers.local.directory: expected a directory that does not hold the state directory /lab/.kvmio, got /lab',
+  ],
+  [
+    'a tier that is the state',
+    tier('{ directory: ./.kvmio/ }'),
+    '2:23: tiers.local.directory: expected a directory that does not hold the state directory /lab/.kvmio, got /lab/.kvmio',
+  ],
+  [
+    'a tier around a state of its own',
+    `state: /var/lib/kvmio\n${tier('{ directory: /var }')}`,
+    '3:23: tiers.local.directory: expected a directory that does not hold the state directory /var/lib/kvmio, got /var',
+  ],
+  [
+    'a directory twice',
+    'tiers:\n  a: { directory: x }\n  b: { directory: ../lab/x/ }\n',
+    '3:19: tiers.b.directory: expected a directory of its own, got that of tier a: /lab/x',
+  ],
+  [
+    'an unknown tier',
+    drive('{ tier: locl, size: 1GiB }'),
+    '4:38: guests.student.drives.root.tier: expected a tier: local, got "locl"; did you mean local?',
+  ],
+  [
+    'no tier to know',
+    drive('{ tier: local, size: 1GiB }').replace(/^.*\n.*\n/, ''),
+    '2:38: guests.student.drives.root.tier: expected a tier, but there is none, got "local"',
+  ],
+  [
+    'native in the page cache',
+    drive('{ tier: local, size: 1GiB, cache: writeback, aio: native }'),
+    '4:80: guests.student.drives.root.aio: aio native needs cache none or directsync (it works on O_DIRECT alone), got cache writeback',
+  ],
+  [
+    'an unknown guest',
+    study('    workload: { idle: {} }').replace('guest: student', 'guest: studnet'),
+    '7:12: studies.demo.guest: expected a guest: student, got "studnet"; did you mean student?',
+  ],
+  [
+    'an unknown drive of a workload',
+    write('{ drive: rot }'),
+    '8:47: studies.demo.workload.boot-write-shutdown.drive: expected a drive of guest student: root, got "rot"; did you mean root?',
+  ],
+  [
+    'a write larger than the disk',
+    write('{ write: 2GiB, to: device }'),
+    '8:47: studies.demo.workload.boot-write-shutdown.write: expected at most 1 GiB (the size of drive root), got 2 GiB',
+  ],
+  [
+    'a write larger than the filesystem',
+    write('{ write: 1GiB }'),
+    '8:47: studies.demo.workload.boot-write-shutdown.write: expected at most 921.6 MiB (nine tenths of drive root), got 1 GiB',
+  ],
+  [
+    'a write larger than the disk of one case',
+    `${write('{ write: 32MiB }')}    factors: { drives.root.size: [2GiB, 16MiB] }\n`,
+    '8:47: studies.demo.workload.boot-write-shutdown.write: expected at most 14.4 MiB (nine tenths of drive root), got 32 MiB',
+  ],
+  [
+    'a block larger than the write',
+    write('{ write: 64KiB, blockSize: 1MiB }'),
+    '8:65: studies.demo.workload.boot-write-shutdown.blockSize: expected at most 64 KiB (what is written), got 1 MiB',
+  ],
+  [
+    'a direct write of odd blocks',
+    write('{ blockSize: 1000B, direct: true }'),
+    '8:51: studies.demo.workload.boot-write-shutdown.blockSize: expected a multiple of 512B, as direct writes need, got 1000B',
+  ],
+  [
+    'a direct write of odd length',
+    write('{ write: 1000000B, direct: true }'),
+    '8:47: studies.demo.workload.boot-write-shutdown.write: expected a multiple of 512B, as direct writes need, got 1000000B',
+  ],
+  [
+    'a factor of no key',
+    factors('{ bus: [ide] }'),
+    '9:16: studies.demo.factors.bus: expected a key of the guest: system, memory, vcpus, accel, deadlines or drives, got "bus"',
+  ],
+  [
+    'a factor of a misspelt key',
+    factors('{ drives.root.cahce: [none] }'),
+    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, cache or aio, got "cahce"; did you mean cache?',
+  ],
+  [
+    'a factor of an unknown drive',
+    factors('{ drives.data.bus: [ide] }'),
+    '9:16: studies.demo.factors.drives.data.bus: expected a key of drives: root, got "data"',
+  ],
+  [
+    'a factor of a whole drive',
+    factors('{ drives.root: [1] }'),
+    '9:16: studies.demo.factors.drives.root: expected one of its keys, such as drives.root.tier, got all of them',
+  ],
+  [
+    'a factor below a key',
+    factors('{ drives.root.bus.speed: [1] }'),
+    '9:16: studies.demo.factors.drives.root.bus.speed: expected drives.root.bus, which has no keys of its own, got more',
+  ],
+  [
+    'a factor of a system that is built in',
+    factors('{ system.kernel: [a] }'),
+    '9:16: studies.demo.factors.system.kernel: expected system, which has no keys of its own, got more',
+  ],
+  [
+    'a wrong value of a factor',
+    factors('{ drives.root.bus: [ide, satan] }'),
+    '9:39: studies.demo.factors.drives.root.bus[1]: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "satan"; did you mean sata?',
+  ],
+  [
+    'a wrong size of a factor',
+    factors('{ memory: [64MiB, 128] }'),
+    '9:32: studies.demo.factors.memory[1]: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got 128',
+  ],
+  [
+    'a wrong number of a factor',
+    factors('{ vcpus: [1, 2, two] }'),
+    '9:30: studies.demo.factors.vcpus[2]: expected a whole number from 1 to 64, got "two"',
+  ],
+  [
+    'a factor of unknown tiers',
+    factors('{ drives.root.tier: [local, ssd] }'),
+    '9:42: studies.demo.factors.drives.root.tier[1]: expected a tier: local, got "ssd"',
+  ],
+  [
+    'a value twice',
+    factors('{ drives.root.bus: [ide, sata, ide] }'),
+    '9:45: studies.demo.factors.drives.root.bus[2]: expected values with names of their own, got "ide" after "ide"',
+  ],
+  [
+    'a value that is called like another',
+    factors('{ system.append: [a=1, a 1] }').replace('{ drives', '{ system: { kernel: k }, drives'),
+    '9:37: studies.demo.factors.system.append[1]: expected values with names of their own, got "a 1" after "a=1"',
+  ],
+  [
+    'too many cases',
+    factors(`{ vcpus: ${numbers(64)}, drives.root.size: ${numbers(200, 'MiB')} }`),
+    '9:5: studies.demo.factors: expected at most 10000 cases, got 12800',
+  ],
+  [
+    'names too long',
+    factors(
+      '{ drives.root.cache: [none, writethrough], drives.root.aio: [io_uring], drives.root.bus: [virtio-scsi], accel: [auto], memory: [33554432B] }',
+    ).replace('demo', 'x'.repeat(24)),
+    '6:3: studies.xxxxxxxxxxxxxxxxxxxxxxxx: expected names of vms (study, case, slot) of at most 63 characters, got xxxxxxxxxxxxxxxxxxxxxxxx-writethrough-io-uring-virtio-scsi-auto-33554432b-1 with 75',
+  ],
+  [
+    'a state too deep for sockets',
+    `state: /${'x'.repeat(80)}\n${factors('{ drives.root.bus: [ide, sata] }')}`,
+    `1:8: state: expected a state directory whose path has at most 76 bytes, since the socket vms/demo-sata-1/qmp-debug.sock below it must keep the kernel's limit of 107, got 81: /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx`,
+  ],
+  [
+    'two cases of one name',
+    twoNames,
+    '12:3: studies.demo: expected cases with names of their own, got demo-a-b-a twice',
+  ],
+  [
+    'two studies with vms of one name',
+    twoStudies,
+    '16:3: studies.demo-a: expected cases with names of their own, got demo-a-b as in study demo',
+  ],
+]

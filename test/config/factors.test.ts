@@ -1,0 +1,71 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { caseName, withFactors } from '../../src/config/factors.ts'
+import { parseConfig } from '../../src/config/load.ts'
+import { driveProblem } from '../../src/config/rules.ts'
+import { AIOS, BUSES, CACHES } from '../../src/config/schema.ts'
+
+const { guests } = parseConfig(
+  `tiers: { local: { directory: /images } }
+guests:
+  student: { drives: { root: { tier: local, size: 1GiB } } }
+  own: { system: { kernel: /boot/linux }, drives: { root: { tier: local, size: 1GiB } } }
+`,
+  '/lab/kvmio.yaml',
+)
+const student = guests.student!
+
+t.test('factors change what they name and nothing else', async (t) => {
+  const before = structuredClone(student)
+  const varied = withFactors(student, {
+    'drives.root.bus': 'ide',
+    'drives.root.size': '2GiB',
+    memory: '256MiB',
+    vcpus: 2,
+    'deadlines.boot': '90s',
+  })
+  t.strictSame(varied, {
+    ...before,
+    memory: 256 * 2 ** 20,
+    vcpus: 2,
+    deadlines: { ...before.deadlines, boot: 90 },
+    drives: { root: { ...before.drives.root, bus: 'ide', size: 2 ** 31 } },
+  })
+  t.strictSame(student, before)
+  t.strictSame(withFactors(student, {}), before)
+  const own = withFactors(guests.own!, { 'system.kernel': '/boot/other' })
+  t.strictSame(own.system, { kernel: '/boot/other', append: '' })
+  t.strictSame(withFactors(guests.own!, { system: 'appliance' }).system, 'appliance')
+})
+
+t.test('a factor that the config would have refused is refused here too', async (t) => {
+  const error = t.throws(() => withFactors(student, { 'drives.root.buss': 'ide' })) as Error
+  t.equal(
+    error.message,
+    'factor drives.root.buss: expected a key of drives.root: tier, bus, format, size, cache or aio, got "buss"; did you mean bus?',
+  )
+  t.throws(() => withFactors(student, { 'drives.root.bus': 'floppy' }))
+})
+
+t.test('cases are called by their values', async (t) => {
+  t.equal(caseName(['virtio-blk', 'qcow2']), 'virtio-blk-qcow2')
+  t.equal(caseName([]), 'only')
+  t.equal(caseName(['io_uring', 2, true, '1.5GiB']), 'io-uring-2-true-1-5gib')
+  t.equal(
+    caseName(['/boot/vmlinuz-6.1', 'root=/dev/vda quiet', '']),
+    'vmlinuz-6-1-root-dev-vda-quiet-none',
+  )
+  const values = fc.array(fc.oneof(fc.string(), fc.double(), fc.boolean()))
+  fc.assert(fc.property(values, (values) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(caseName(values))))
+})
+
+t.test('native I/O is refused wherever qemu would refuse it', async (t) => {
+  for (const cache of CACHES) {
+    for (const aio of AIOS) {
+      const refused = aio === 'native' && !['none', 'directsync'].includes(cache)
+      const message = `aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
+      t.equal(driveProblem({ aio, cache }), refused ? message : undefined, `${aio} ${cache}`)
+    }
+  }
+  for (const bus of BUSES) t.equal(driveProblem({ ...student.drives.root, bus }), undefined)
+})
