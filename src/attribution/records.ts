@@ -1,0 +1,85 @@
+import type { Qmp } from '../source/qmp.ts'
+
+/** A named class of storage, as it stands on this host now. */
+export interface Tier {
+  name: string
+  kind: 'directory' | 'filesystem'
+  /** Where images go; absent while the tier is unavailable. */
+  directory?: string
+  /** Why vms cannot be put on it. */
+  unavailable?: string
+  /** The filesystem's type as the kernel names it: ext4, overlay, tmpfs. */
+  filesystem?: string
+  /** The block device under the filesystem, as in /proc/diskstats; absent for tmpfs, overlay, NFS. */
+  device?: string
+  /** Seconds. */
+  targetLatency?: number
+  /** What it is said to serve, transactions per second. */
+  ratedTransactionsPerSecond?: number
+}
+
+/** One virtual disk of a vm. */
+export interface Drive {
+  /** Also the disk's serial number in the guest. */
+  name: string
+  tier: string
+  bus: string
+  format: string
+  cache: string
+  /** Whether it passes the host's page cache by (O_DIRECT): what qemu issues is what the device gets. */
+  direct: boolean
+  aio: string
+  /** The image. */
+  file: string
+  /** The id of qemu's device, as `qdev` in query-blockstats begins or ends with it. */
+  id: string
+}
+
+/** What a vm is called and made from, whether it runs or not. */
+export interface VmIdentity {
+  name: string
+  study: string
+  case: string
+  slot: number
+  guest: string
+  system: string
+  workload: string
+  accelerator: string
+  drives: readonly Drive[]
+}
+
+/** One running qemu process that was made from a guest. */
+export interface Vm extends VmIdentity {
+  /** qemu's process id. */
+  pid: number
+  qmp: Qmp
+  /** The cgroup's path below the hierarchy's root; absent where kvmio may not make one. */
+  cgroup?: string
+  /** The last state that the guest has told of itself. */
+  guestDisks(): readonly GuestDisk[]
+}
+
+/** A vm of a study that goes on: its I/O ends with its qemu, what it is and how it went does not. */
+export interface KnownVm extends VmIdentity {
+  running: boolean
+  /** What the guest has told last; Unix seconds. */
+  phase?: { name: string; startTime: number }
+  /** How its last run ended. */
+  outcome?: string
+}
+
+/** A line of the guest's own /proc/diskstats, joined to the drive by its serial number. */
+export interface GuestDisk {
+  /** The disk's name in the guest: vda, sda. */
+  disk: string
+  drive: string
+  /** The fields after the name, as the kernel wrote them. */
+  stat: string
+}
+
+/** A study that this kvmio executes. */
+export interface ActiveStudy {
+  name: string
+  /** The run that goes on; absent while the study rests or waits. */
+  run?: { case: string; block: number; id: number }
+}

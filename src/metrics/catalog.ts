@@ -1,0 +1,418 @@
+import type { Family, MetricType } from './family.ts'
+
+// Every metric of kvmio. The suffixes of the I/O families are node_exporter's at each layer, so that the same PromQL
+// reads a guest, qemu, a process and a device. README's table is made from this file (npm run snap).
+
+const families: Family[] = []
+
+/** All families, in the order of the page. */
+export const catalog: readonly Family[] = families
+
+function define<L extends string>(
+  type: MetricType,
+  name: string,
+  labels: readonly L[],
+  help: string,
+): Family<L> {
+  const family = { name: `kvmio_${name}`, type, help, labels }
+  families.push(family)
+  return family
+}
+
+const counter = <L extends string>(name: string, labels: readonly L[], help: string) =>
+  define('counter', name, labels, help)
+const gauge = <L extends string>(name: string, labels: readonly L[], help: string) =>
+  define('gauge', name, labels, help)
+const histogram = <L extends string>(name: string, labels: readonly L[], help: string) =>
+  define('histogram', name, labels, help)
+
+const IO = {
+  readsCompleted: ['reads_completed_total', 'Reads completed'],
+  readsMerged: ['reads_merged_total', 'Reads merged with another before they were issued'],
+  readBytes: ['read_bytes_total', 'Bytes read'],
+  readSeconds: ['read_time_seconds_total', 'Time that reads took, summed over reads'],
+  writesCompleted: ['writes_completed_total', 'Writes completed'],
+  writesMerged: ['writes_merged_total', 'Writes merged with another before they were issued'],
+  writtenBytes: ['written_bytes_total', 'Bytes written'],
+  writeSeconds: ['write_time_seconds_total', 'Time that writes took, summed over writes'],
+  discardsCompleted: ['discards_completed_total', 'Discards completed'],
+  discardsMerged: ['discards_merged_total', 'Discards merged with another before they were issued'],
+  discardedBytes: ['discarded_bytes_total', 'Bytes discarded'],
+  discardSeconds: ['discard_time_seconds_total', 'Time that discards took, summed over discards'],
+  flushes: ['flush_requests_total', 'Flushes completed'],
+  flushSeconds: [
+    'flush_requests_time_seconds_total',
+    'Time that flushes took, summed over flushes',
+  ],
+  ioNow: ['io_now', 'Requests in flight'],
+  ioSeconds: ['io_time_seconds_total', 'Time with at least one request in flight'],
+  ioWeightedSeconds: ['io_time_weighted_seconds_total', 'Time in flight, summed over requests'],
+} as const
+
+export type IoKey = keyof typeof IO
+
+const READ_WRITE = ['readsCompleted', 'readBytes', 'writesCompleted', 'writtenBytes'] as const
+const DISCARD = ['discardsCompleted', 'discardedBytes', 'discardSeconds'] as const
+const EACH = Object.keys(IO) as IoKey[]
+
+function io<L extends string, K extends IoKey>(
+  prefix: string,
+  labels: readonly L[],
+  where: string,
+  keys: readonly K[],
+): Record<K, Family<L>> {
+  const made = keys.map((key) => {
+    const [suffix, what] = IO[key]
+    const type = key === 'ioNow' ? 'gauge' : 'counter'
+    return [key, define(type, `${prefix}_${suffix}`, labels, `${what}, ${where}.`)] as const
+  })
+  return Object.fromEntries(made) as Record<K, Family<L>>
+}
+
+// Layer by layer, from the guest to the device.
+
+export const guestDisk = io(
+  'guest_disk',
+  ['vm', 'drive', 'disk'],
+  "as the guest's own /proc/diskstats has it",
+  EACH,
+)
+
+export const drive = io('drive', ['vm', 'drive'], 'as qemu counts it (QMP query-blockstats)', [
+  'readsCompleted',
+  'readsMerged',
+  'readBytes',
+  'readSeconds',
+  'writesCompleted',
+  'writesMerged',
+  'writtenBytes',
+  'writeSeconds',
+  ...DISCARD,
+  'discardsMerged',
+  'flushes',
+  'flushSeconds',
+])
+export const driveFailed = counter(
+  'drive_failed_operations_total',
+  ['vm', 'drive', 'operation'],
+  'Operations that failed, by operation (QMP failed_*_operations).',
+)
+export const driveInvalid = counter(
+  'drive_invalid_operations_total',
+  ['vm', 'drive', 'operation'],
+  'Operations that the guest asked for outside the disk or with a wrong alignment (QMP invalid_*_operations).',
+)
+export const driveHighestOffset = gauge(
+  'drive_highest_written_offset_bytes',
+  ['vm', 'drive'],
+  'The offset after the last byte that was ever written (QMP wr_highest_offset).',
+)
+export const driveLatency = {
+  read: histogram(
+    'drive_read_latency_seconds',
+    ['vm', 'drive'],
+    'Latency of reads, as qemu counts it.',
+  ),
+  write: histogram(
+    'drive_write_latency_seconds',
+    ['vm', 'drive'],
+    'Latency of writes, as qemu counts it.',
+  ),
+  flush: histogram(
+    'drive_flush_latency_seconds',
+    ['vm', 'drive'],
+    'Latency of flushes, as qemu counts it.',
+  ),
+}
+
+export const vmProcess = {
+  readBytes: counter(
+    'vm_process_read_bytes_total',
+    ['vm'],
+    'Bytes that the qemu process had fetched from storage (/proc/PID/io read_bytes).',
+  ),
+  writtenBytes: counter(
+    'vm_process_written_bytes_total',
+    ['vm'],
+    'Bytes that the qemu process caused to be written; host-cached writes count when they dirty a page (/proc/PID/io write_bytes).',
+  ),
+  cancelledBytes: counter(
+    'vm_process_cancelled_written_bytes_total',
+    ['vm'],
+    'Bytes of dirty pages that were dropped before they were written (/proc/PID/io cancelled_write_bytes).',
+  ),
+  cpuSeconds: counter(
+    'vm_process_cpu_seconds_total',
+    ['vm'],
+    'User and system time of the qemu process (/proc/PID/stat).',
+  ),
+  residentBytes: gauge(
+    'vm_process_resident_memory_bytes',
+    ['vm'],
+    'Resident memory of the qemu process (/proc/PID/statm).',
+  ),
+}
+
+export const vmDevice = io(
+  'vm_device',
+  ['vm', 'device'],
+  "by the vm's cgroup on this device (io.stat, or blkio.throttle.*_recursive, which counts bios)",
+  READ_WRITE,
+)
+
+export const device = io('device', ['device'], 'as the host has it (/proc/diskstats)', EACH)
+export const deviceUnattributed = io(
+  'device_unattributed',
+  ['device'],
+  'beyond what all vms account for: the journal, writeback, neighbours (one-second sampler)',
+  READ_WRITE,
+)
+export const deviceTransactions = histogram(
+  'device_transactions_per_second',
+  ['device'],
+  'Reads, writes and discards completed in one second, sampled each second.',
+)
+export const vmTransactions = histogram(
+  'vm_transactions_per_second',
+  ['vm'],
+  'Reads, writes and flushes that the vm asked of qemu in one second, sampled each second.',
+)
+
+export const iostat = {
+  reads: gauge('iostat_reads_per_second', ['device'], 'iostat r/s over its last second.'),
+  writes: gauge('iostat_writes_per_second', ['device'], 'iostat w/s over its last second.'),
+  readBytes: gauge(
+    'iostat_read_bytes_per_second',
+    ['device'],
+    'iostat rkB/s over its last second.',
+  ),
+  writtenBytes: gauge(
+    'iostat_written_bytes_per_second',
+    ['device'],
+    'iostat wkB/s over its last second.',
+  ),
+  readAwait: gauge('iostat_read_await_seconds', ['device'], 'iostat r_await over its last second.'),
+  writeAwait: gauge(
+    'iostat_write_await_seconds',
+    ['device'],
+    'iostat w_await over its last second.',
+  ),
+  flushAwait: gauge(
+    'iostat_flush_await_seconds',
+    ['device'],
+    'iostat f_await over its last second.',
+  ),
+  queueLength: gauge('iostat_queue_length', ['device'], 'iostat aqu-sz over its last second.'),
+  util: gauge(
+    'iostat_util_ratio',
+    ['device'],
+    'iostat %util over its last second; no saturation measure on devices that serve requests in parallel.',
+  ),
+}
+
+// What is joined to what.
+
+export const deviceInfo = gauge(
+  'device_info',
+  ['device', 'major', 'minor', 'kind', 'name', 'rotational', 'leaf'],
+  '1; leaf="true" marks the bottom of a stack, so that a sum counts each transaction once.',
+)
+export const deviceParentInfo = gauge(
+  'device_parent_info',
+  ['device', 'parent'],
+  '1; the device that this one stands on: a disk under a partition, the file system under a loop file.',
+)
+export const tierInfo = gauge(
+  'tier_info',
+  ['tier', 'kind', 'filesystem', 'directory'],
+  '1; one a tier.',
+)
+export const tierDeviceInfo = gauge(
+  'tier_device_info',
+  ['tier', 'device'],
+  '1; the block device that the tier stands on.',
+)
+export const vmInfo = gauge(
+  'vm_info',
+  ['vm', 'study', 'case', 'slot', 'guest', 'system', 'workload', 'accelerator'],
+  '1; one a vm, until its study ends.',
+)
+export const driveInfo = gauge(
+  'drive_info',
+  ['vm', 'drive', 'tier', 'bus', 'format', 'cache', 'aio'],
+  '1; one a drive, until its study ends.',
+)
+export const runInfo = gauge(
+  'run_info',
+  ['study', 'case', 'block', 'run'],
+  '1; the run that goes on now.',
+)
+
+// Vms.
+
+export const vmUp = gauge(
+  'vm_up',
+  ['vm'],
+  '1 while the qemu process runs and answers, 0 when it does not.',
+)
+export const vmOutcome = gauge(
+  'vm_outcome',
+  ['vm', 'outcome'],
+  '1; how the last run of the vm ended: passed, failed or abandoned. Stays until the study ends.',
+)
+export const vmPhase = gauge(
+  'vm_phase',
+  ['vm', 'phase'],
+  '1 for the phase that the workload is in.',
+)
+export const vmPhaseStart = gauge(
+  'vm_phase_start_time_seconds',
+  ['vm', 'phase'],
+  'When the phase began, as Unix time.',
+)
+export const vmDemand = {
+  samples: counter('vm_demand_samples_total', ['vm', 'tier'], 'One-second samples of demand.'),
+  seconds: counter(
+    'vm_demand_seconds_total',
+    ['vm', 'tier'],
+    'Device-seconds that the vm asked for, summed over samples: over samples_total, the mean.',
+  ),
+  squaredSeconds: counter(
+    'vm_demand_squared_seconds_total',
+    ['vm', 'tier'],
+    'Squares of the samples, summed: for the variance.',
+  ),
+}
+
+// Tiers.
+
+export const tierAvailable = gauge(
+  'tier_available',
+  ['tier'],
+  '1 when vms can be put on the tier, 0 when this host cannot have it.',
+)
+export const tierVms = gauge('tier_vms', ['tier'], 'Vms that run on the tier now.')
+export const tierTargetLatency = gauge(
+  'tier_target_latency_seconds',
+  ['tier'],
+  'The latency that the tier must keep (config).',
+)
+export const tierCapacity = gauge(
+  'tier_capacity_transactions_per_second',
+  ['tier', 'source', 'class'],
+  'What the tier can serve; source="rated" comes from the config.',
+)
+export const tierOperationCost = gauge(
+  'tier_operation_cost_seconds',
+  ['tier', 'source', 'class'],
+  'Device time that one operation costs.',
+)
+export const tierSpace = {
+  size: gauge('tier_space_size_bytes', ['tier'], 'Size of the filesystem under the tier (statfs).'),
+  free: gauge('tier_space_free_bytes', ['tier'], 'Free space on it (statfs).'),
+  available: gauge(
+    'tier_space_available_bytes',
+    ['tier'],
+    'Free space for users that are not root (statfs).',
+  ),
+}
+export const tierDemand = {
+  samples: counter(
+    'tier_demand_samples_total',
+    ['tier'],
+    'One-second samples of the demand of all vms on the tier.',
+  ),
+  seconds: counter(
+    'tier_demand_seconds_total',
+    ['tier'],
+    'Device-seconds that all vms asked for, summed over samples.',
+  ),
+  squaredSeconds: counter(
+    'tier_demand_squared_seconds_total',
+    ['tier'],
+    'Squares of the samples, summed.',
+  ),
+}
+
+// The host: what density needs beside I/O.
+
+export const host = {
+  memoryTotal: gauge('host_memory_total_bytes', [], 'MemTotal of /proc/meminfo.'),
+  memoryAvailable: gauge('host_memory_available_bytes', [], 'MemAvailable of /proc/meminfo.'),
+  dirty: gauge(
+    'host_memory_dirty_bytes',
+    [],
+    'Dirty of /proc/meminfo: written to the page cache, not yet to a device.',
+  ),
+  writeback: gauge(
+    'host_memory_writeback_bytes',
+    [],
+    'Writeback of /proc/meminfo: on its way to a device.',
+  ),
+  cpus: gauge('host_cpus', [], 'Processors that are online.'),
+  cpuSeconds: counter(
+    'host_cpu_seconds_total',
+    ['mode'],
+    'Time of all processors by mode (/proc/stat).',
+  ),
+}
+
+// Studies.
+
+export const study = {
+  running: gauge(
+    'study_running',
+    ['study'],
+    '1 while the study runs, 0 while it rests between two runs.',
+  ),
+  runs: counter('study_runs_total', ['study', 'outcome'], 'Runs that ended, by outcome.'),
+  blocks: counter('study_blocks_total', ['study'], 'Blocks that ended: each case once.'),
+}
+export const runPhaseDuration = histogram(
+  'run_phase_duration_seconds',
+  ['study', 'case', 'phase'],
+  'How long a phase took, one observation a vm and run, by the guest clock.',
+)
+export const runLastPhaseDuration = gauge(
+  'run_last_phase_duration_seconds',
+  ['study', 'case', 'phase'],
+  'How long the phase took in the last run that passed: the slowest vm.',
+)
+
+// kvmio itself.
+
+export const collectorSuccess = gauge(
+  'scrape_collector_success',
+  ['collector'],
+  '1 when the collector read its source, 0 when it did not.',
+)
+export const collectorSeconds = gauge(
+  'scrape_collector_duration_seconds',
+  ['collector'],
+  'How long the collector took.',
+)
+export const scrapeErrors = counter(
+  'scrape_errors_total',
+  ['collector'],
+  'Vms, devices and sources that could not be read.',
+)
+export const samplerErrors = counter(
+  'sampler_errors_total',
+  ['source'],
+  'Readings that the one-second sampler missed.',
+)
+export const configReloadSuccessful = gauge(
+  'config_last_reload_successful',
+  [],
+  '1 when the config in force is the one in the file.',
+)
+export const configReloadTime = gauge(
+  'config_last_reload_success_timestamp_seconds',
+  [],
+  'When the config was last taken over, as Unix time.',
+)
+export const buildInfo = gauge(
+  'build_info',
+  ['version', 'nodeversion', 'platform', 'arch'],
+  '1; what runs here.',
+)
