@@ -1,0 +1,119 @@
+// Reads /proc/self/mountinfo: https://docs.kernel.org/filesystems/proc.html section 3.5
+import { readFile, realpath, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { KvmioError, ParseError } from '../lib/errors.ts'
+
+export interface Mount {
+  mountPoint: string
+  /** As the kernel names it: ext4, overlay, tmpfs. */
+  filesystem: string
+  /** What was mounted: /dev/vda, tmpfs, host:/export. */
+  source: string
+  /** MAJ:MIN as stat() shows it; a major of 0 means no device of its own (overlay, tmpfs, btrfs, NFS). */
+  device: string
+  /** Those of the mount, then those of the filesystem, each once. */
+  options: readonly string[]
+}
+
+/** The filesystems that this process sees, in the order of mounting. */
+export async function readMounts(procRoot: string): Promise<Mount[]> {
+  const file = join(procRoot, 'self/mountinfo')
+  return parseMounts(await readFile(file, 'utf8'), file)
+}
+
+export function parseMounts(text: string, file = '/proc/self/mountinfo'): Mount[] {
+  return text.split('\n').flatMap((row, index) => {
+    return row.trim() === '' ? [] : [parseRow(row, file, index + 1)]
+  })
+}
+
+/**
+ * The mount that a file lies on, and the block device under it: MAJ:MIN, absent where there is none (overlay, tmpfs,
+ * NFS). The mount is found by stat(), which sees through bind mounts, and else by the longest mount point above the path.
+ */
+export async function filesystemOf(
+  path: string,
+  mounts: readonly Mount[],
+): Promise<{ mount: Mount; device?: string }> {
+  const [real, { dev }] = await Promise.all([realpath(path), stat(path, { bigint: true })])
+  const id = deviceNumber(dev)
+  const above = mounts.filter(({ mountPoint }) => isAbove(mountPoint, real))
+  const same = mounts.filter((mount) => mount.device === id)
+  const mount =
+    longest(above.filter((mount) => mount.device === id)) ?? same.at(-1) ?? longest(above)
+  if (!mount) throw new KvmioError(`no mount in /proc/self/mountinfo holds ${real}`)
+  const device = mount.device.startsWith('0:') ? await blockDeviceOf(mount.source) : mount.device
+  return device === undefined ? { mount } : { mount, device }
+}
+
+/** The space of the filesystem that a file lies on, in bytes. */
+export async function readSpace(path: string): Promise<Space> {
+  const { bsize, blocks, bfree, bavail } = await statfs(path)
+  return { sizeBytes: bsize * blocks, freeBytes: bsize * bfree, availableBytes: bsize * bavail }
+}
+
+export interface Space {
+  sizeBytes: number
+  freeBytes: number
+  /** Free for users that are not root. */
+  availableBytes: number
+}
+
+function parseRow(row: string, file: string, line: number): Mount {
+  // ID PARENT MAJ:MIN ROOT MOUNTPOINT OPTIONS [TAG...] - TYPE SOURCE OPTIONS
+  const fields = row.trim().split(' ')
+  const dash = fields.indexOf('-', 6)
+  if (dash === -1 || fields.length < dash + 4) {
+    throw new ParseError(
+      file,
+      line,
+      `expected 6 or more fields, "-" and 3 fields, got ${shown(row)}`,
+    )
+  }
+  const device = fields[2]!
+  if (!/^\d+:\d+$/.test(device)) {
+    throw new ParseError(file, line, `field 3 (device): expected MAJ:MIN, got ${shown(device)}`)
+  }
+  const options = [...fields[5]!.split(','), ...fields[dash + 3]!.split(',')].map(unescaped)
+  return {
+    mountPoint: unescaped(fields[4]!),
+    filesystem: unescaped(fields[dash + 1]!),
+    source: unescaped(fields[dash + 2]!),
+    device,
+    options: [...new Set(options)],
+  }
+}
+
+/** The kernel writes space, tab, newline, backslash and # as \ooo (fs/seq_file.c: mangle_path). */
+function unescaped(field: string): string {
+  return field.replace(/\\([0-3][0-7]{2})/g, (_, code) => String.fromCharCode(parseInt(code, 8)))
+}
+
+function isAbove(mountPoint: string, path: string): boolean {
+  return mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
+}
+
+/** Of two at one mount point the later one hides the earlier. */
+function longest(mounts: readonly Mount[]): Mount | undefined {
+  return mounts.reduce<Mount | undefined>((best, mount) => {
+    return best && best.mountPoint.length > mount.mountPoint.length ? best : mount
+  }, undefined)
+}
+
+/** btrfs: the mount has a device number that is no device's, but its source is the block device. */
+async function blockDeviceOf(source: string): Promise<string | undefined> {
+  if (!source.startsWith('/')) return undefined
+  const found = await stat(source, { bigint: true }).catch(() => undefined)
+  return found?.isBlockDevice() ? deviceNumber(found.rdev) : undefined
+}
+
+/** stat()'s number as MAJ:MIN (glibc's gnu_dev_major and gnu_dev_minor). */
+function deviceNumber(dev: bigint): string {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn)
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn & 0xffffffffn)
+  return `${major}:${minor}`
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+}

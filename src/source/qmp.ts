@@ -1,0 +1,203 @@
+// QEMU Machine Protocol: https://www.qemu.org/docs/master/interop/qmp-spec.html
+import { connect, type Socket } from 'node:net'
+import { codeOf, DeadlineError, KvmioError } from '../lib/errors.ts'
+
+/** A QMP connection that cannot be had, was lost, or answered with an error. */
+export class QmpError extends KvmioError {
+  override name = 'QmpError'
+}
+
+export interface QmpEvent {
+  event: string
+  data?: Record<string, unknown>
+}
+
+export interface QmpOptions {
+  /** Whose socket it is, for error messages: `vm demo-ide-raw-1`. */
+  name: string
+  path: string
+  /** For the greeting, and for each command that does not say otherwise. */
+  timeoutMs?: number
+}
+
+interface Pending {
+  command: string
+  resolve(value: unknown): void
+  reject(error: Error): void
+  timer: NodeJS.Timeout
+}
+
+// query-blockstats with 30 drives is 60 kB; what is larger by far is not QMP.
+const MAX_LINE = 8 * 2 ** 20
+
+const CLOSED_BY_QEMU = 'the QMP socket was closed by qemu'
+// How a qemu that ends shows while something is still on its way to it.
+const CLOSED = new Set(['ECONNRESET', 'EPIPE'])
+
+/** A client of one qemu, from its greeting until either side closes. */
+export class Qmp {
+  readonly #name: string
+  readonly #timeoutMs: number
+  readonly #socket: Socket
+  readonly #pending = new Map<number, Pending>()
+  readonly #listeners = new Set<(event: QmpEvent) => void>()
+  readonly #greeting = Promise.withResolvers<void>()
+  readonly #closed = Promise.withResolvers<QmpError>()
+  #lastId = 0
+  #partial: string[] = []
+  #partialLength = 0
+  #failure: QmpError | undefined
+
+  private constructor(socket: Socket, { name, path, timeoutMs = 3_000 }: QmpOptions) {
+    this.#name = name
+    this.#timeoutMs = timeoutMs
+    this.#socket = socket
+    this.#greeting.promise.catch(() => {})
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk) => this.#receive(String(chunk)))
+    socket.on('error', (error) => {
+      const code = codeOf(error) ?? error.message
+      this.#fail(CLOSED.has(code) ? CLOSED_BY_QEMU : `QMP socket ${path}: ${code}`)
+    })
+    socket.on('close', () => this.#fail(CLOSED_BY_QEMU))
+  }
+
+  /** Connects and negotiates. A second client at the same time gets no greeting from qemu, which shows here as a time-out. */
+  static async connect(options: QmpOptions): Promise<Qmp> {
+    const { path, timeoutMs = 3_000 } = options
+    const socket = connect(path)
+    const qmp = new Qmp(socket, options)
+    const timer = setTimeout(() => {
+      qmp.#fail(`no QMP greeting on ${path} in ${timeoutMs / 1000} s; is another client connected?`)
+    }, timeoutMs)
+    try {
+      await qmp.#greeting.promise
+      await qmp.command('qmp_capabilities')
+    } catch (error) {
+      qmp.close()
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+    return qmp
+  }
+
+  /** Resolves with the reason once the connection is gone. */
+  get closed(): Promise<QmpError> {
+    return this.#closed.promise
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === undefined
+  }
+
+  /** Sends a command and waits for its answer; throws on qemu's error, a lost connection, or after the deadline. */
+  command<T = unknown>(
+    command: string,
+    args?: Record<string, unknown>,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<T> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    const id = ++this.#lastId
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id)
+        reject(
+          new DeadlineError(`${this.#name}: no answer to QMP ${command} in ${timeoutMs / 1000} s`),
+        )
+      }, timeoutMs)
+      this.#pending.set(id, {
+        command,
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        timer,
+      })
+      this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
+    })
+  }
+
+  /** Calls the listener for each event from now on; the returned function ends that. */
+  onEvent(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Lets go of the socket; qemu goes on. */
+  close(): void {
+    this.#fail('the connection was closed')
+  }
+
+  #receive(chunk: string): void {
+    // A long answer comes in many chunks: joined once, when its newline is here.
+    this.#partial.push(chunk)
+    this.#partialLength += chunk.length
+    if (!chunk.includes('\n')) {
+      if (this.#partialLength > MAX_LINE)
+        this.#fail(`sent more than ${MAX_LINE} characters without a newline`)
+      return
+    }
+    const lines = this.#partial.join('').split('\n')
+    this.#partial = [lines.pop() ?? '']
+    this.#partialLength = this.#partial[0]?.length ?? 0
+    for (const line of lines) if (line.trim() !== '') this.#take(line)
+  }
+
+  #take(line: string): void {
+    const message = parseQmpLine(line)
+    if (message === undefined) {
+      this.#fail(
+        `expected a JSON object on the QMP socket, got ${JSON.stringify(line.slice(0, 80))}`,
+      )
+    } else if ('QMP' in message) {
+      this.#greeting.resolve()
+    } else if (typeof message.event === 'string') {
+      for (const listener of this.#listeners) listener(message as unknown as QmpEvent)
+    } else {
+      this.#settle(message)
+    }
+  }
+
+  #settle(message: Record<string, unknown>): void {
+    const pending = this.#pending.get(Number(message.id))
+    if (!pending) return // its deadline has passed
+    this.#pending.delete(Number(message.id))
+    clearTimeout(pending.timer)
+    if ('return' in message) {
+      pending.resolve(message.return)
+      return
+    }
+    const { desc } = (message.error ?? {}) as { desc?: string }
+    pending.reject(
+      new QmpError(
+        `${this.#name}: QMP ${pending.command}: ${desc ?? 'an answer without return or error'}`,
+      ),
+    )
+  }
+
+  #fail(reason: string): void {
+    if (this.#failure) return
+    const failure = new QmpError(`${this.#name}: ${reason}`)
+    this.#failure = failure
+    this.#greeting.reject(failure)
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer)
+      reject(failure)
+    }
+    this.#pending.clear()
+    this.#listeners.clear()
+    this.#socket.destroy()
+    this.#closed.resolve(failure)
+  }
+}
+
+/** One line of QMP as an object, undefined when it is not one. */
+export function parseQmpLine(line: string): Record<string, unknown> | undefined {
+  try {
+    const message: unknown = JSON.parse(line)
+    return typeof message === 'object' && message !== null && !Array.isArray(message)
+      ? (message as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}

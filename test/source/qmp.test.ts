@@ -1,0 +1,203 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { startProcess } from '../../src/lib/process.ts'
+import { parseBlockStats, readBlockStats } from '../../src/source/blockstats.ts'
+import { Qmp } from '../../src/source/qmp.ts'
+
+const GREETING = '{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": []}}\r\n'
+
+async function folder(t: Test): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'kvmio-qmp-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A server that misbehaves as no real qemu can be made to; everything else is tested with qemu itself. */
+async function sick(t: Test, onConnect: (socket: Socket) => void): Promise<string> {
+  const path = join(await folder(t), 'qmp.sock')
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    onConnect(socket)
+  })
+  await new Promise<void>((resolve) => server.listen(path, resolve))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return path
+}
+
+/** Greets, accepts the capabilities, and hands every later line over. */
+function greeting(onLine: (socket: Socket, id: number) => void): (socket: Socket) => void {
+  return (socket) => {
+    socket.write(GREETING)
+    socket.on('data', (data) => {
+      for (const line of String(data).trim().split('\n')) {
+        const { execute, id } = JSON.parse(line)
+        if (execute === 'qmp_capabilities') socket.write(`{"return": {}, "id": ${id}}\r\n`)
+        else onLine(socket, id)
+      }
+    })
+  }
+}
+
+t.test('a real qemu: greeting, commands, errors, events, one client at a time', async (t) => {
+  const path = join(await folder(t), 'qmp,sock')
+  const qemu = startProcess({
+    file: 'qemu-system-x86_64',
+    args: [
+      ...[
+        '-nodefaults',
+        '-no-user-config',
+        '-display',
+        'none',
+        '-S',
+        '-machine',
+        'pc',
+        '-accel',
+        'tcg',
+        '-m',
+        '32',
+      ],
+      ...['-chardev', `socket,id=qmp,path=${path.replaceAll(',', ',,')},server=on,wait=off`],
+      ...['-mon', 'chardev=qmp,mode=control'],
+      ...['-blockdev', '{"driver":"null-co","node-name":"n0","size":1048576,"read-zeroes":true}'],
+      ...['-device', '{"driver":"virtio-blk-pci","drive":"n0","id":"drive-root"}'],
+    ],
+  })
+  t.teardown(() => qemu.stop())
+  const qmp = await connectWhenUp(path)
+  t.match(await qmp.command('query-status'), { status: 'prelaunch', running: false })
+  await t.rejects(qmp.command('no-such-command'), {
+    message: 'vm x: QMP no-such-command: The command no-such-command has not been found',
+  })
+  const [stats] = await readBlockStats(qmp)
+  t.match(stats, { id: 'drive-root', qdev: '/machine/peripheral/drive-root/virtio-backend' })
+  t.match(stats?.write, { operations: 0, bytes: 0, nanoseconds: 0, failed: 0, merged: 0 })
+
+  const resumed = new Promise((resolve) => qmp.onEvent(({ event }) => resolve(event)))
+  await qmp.command('cont')
+  t.equal(await resumed, 'RESUME')
+
+  await t.rejects(Qmp.connect({ name: 'vm x', path, timeoutMs: 200 }), {
+    message: `vm x: no QMP greeting on ${path} in 0.2 s; is another client connected?`,
+  })
+
+  process.kill(qemu.pid, 'SIGSTOP')
+  await t.rejects(qmp.command('query-status', undefined, 200), {
+    message: 'vm x: no answer to QMP query-status in 0.2 s',
+  })
+  process.kill(qemu.pid, 'SIGCONT')
+  t.match(
+    await qmp.command('query-status'),
+    { running: true },
+    'answers again, late answers are dropped',
+  )
+
+  await qmp.command('quit')
+  t.equal((await qmp.closed).message, 'vm x: the QMP socket was closed by qemu')
+  await t.rejects(qmp.command('query-status'), {
+    message: 'vm x: the QMP socket was closed by qemu',
+  })
+})
+
+async function connectWhenUp(path: string): Promise<Qmp> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await Qmp.connect({ name: 'vm x', path })
+    } catch (error) {
+      if (attempt === 200) throw error
+      await sleep(50)
+    }
+  }
+}
+
+t.test('nothing listens', async (t) => {
+  const path = join(await folder(t), 'none.sock')
+  await t.rejects(Qmp.connect({ name: 'vm x', path }), {
+    message: `vm x: QMP socket ${path}: ENOENT`,
+  })
+})
+
+t.test('an answer in single bytes, with an event in its middle, is one answer', async (t) => {
+  const path = await sick(
+    t,
+    greeting(async (socket, id) => {
+      for (const byte of `{"event": "STOP", "timestamp": {}}\r\n{"return": {"ü": 1}, "id": ${id}}\r\n`) {
+        socket.write(byte)
+        await sleep(1)
+      }
+    }),
+  )
+  const qmp = await Qmp.connect({ name: 'vm x', path })
+  const events: string[] = []
+  qmp.onEvent(({ event }) => events.push(event))
+  t.strictSame(await qmp.command('query-status'), { ü: 1 })
+  t.strictSame(events, ['STOP'])
+  qmp.close()
+})
+
+t.test('answers out of order reach whom they belong to', async (t) => {
+  const ids: number[] = []
+  const path = await sick(
+    t,
+    greeting((socket, id) => {
+      ids.push(id)
+      if (ids.length < 2) return
+      for (const id of ids.reverse()) socket.write(`{"return": ${id}, "id": ${id}}\n`)
+    }),
+  )
+  const qmp = await Qmp.connect({ name: 'vm x', path })
+  const [first, second] = await Promise.all([qmp.command<number>('a'), qmp.command<number>('b')])
+  t.equal(second - first, 1)
+  qmp.close()
+})
+
+const garbage: Record<string, [sent: string, message: string]> = {
+  'not JSON': ['hello\n', 'vm x: expected a JSON object on the QMP socket, got "hello"'],
+  'not an object': ['[1]\n', 'vm x: expected a JSON object on the QMP socket, got "[1]"'],
+  'an error without a text': [
+    '{"error": {}, "id": 2}\n',
+    'vm x: QMP query-status: an answer without return or error',
+  ],
+}
+for (const [name, [sent, message]] of Object.entries(garbage)) {
+  t.test(`garbage: ${name}`, async (t) => {
+    const path = await sick(
+      t,
+      greeting((socket) => socket.write(sent)),
+    )
+    const qmp = await Qmp.connect({ name: 'vm x', path })
+    await t.rejects(qmp.command('query-status'), { message })
+    qmp.close()
+  })
+}
+
+t.test('a line without an end is given up', async (t) => {
+  const path = await sick(
+    t,
+    greeting((socket) => socket.write('x'.repeat(9 * 2 ** 20))),
+  )
+  const qmp = await Qmp.connect({ name: 'vm x', path })
+  await t.rejects(qmp.command('query-status'), {
+    message: 'vm x: sent more than 8388608 characters without a newline',
+  })
+})
+
+t.test('query-blockstats that is not what its schema says', async (t) => {
+  t.throws(() => parseBlockStats({}), { message: 'query-blockstats: expected a list, got object' })
+  t.throws(() => parseBlockStats([{ qdev: 'd', stats: { rd_operations: 'many' } }]), {
+    message: 'query-blockstats: d: rd_operations: expected a number, got "many"',
+  })
+  t.strictSame(
+    parseBlockStats([{ stats: {} }, { qdev: 'd' }, null]),
+    [],
+    'entries without a device are left out',
+  )
+})

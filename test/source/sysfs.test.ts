@@ -1,0 +1,107 @@
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { readDiskstats } from '../../src/source/diskstats.ts'
+import { type BlockDevice, readBlockDevices, readRotational } from '../../src/source/sysfs.ts'
+import { fixture } from './fixtures.ts'
+
+t.test('reads a recorded host', async (t) => {
+  t.strictSame(await readBlockDevices(fixture('pvm-debian12/sys')), [
+    { name: 'loop0', major: 7, minor: 0, kind: 'loop', parents: [] },
+    { name: 'zram0', major: 253, minor: 0, kind: 'zram', parents: [] },
+    { name: 'vda', major: 254, minor: 0, kind: 'disk', parents: [] },
+  ] satisfies BlockDevice[])
+})
+
+t.test('reads a stack of devices', async (t) => {
+  const devices = await readBlockDevices(fixture('constructed-stack/sys'))
+  t.strictSame(devices, [
+    { name: 'ram0', major: 1, minor: 0, kind: 'ram', parents: [] },
+    { name: 'fd0', major: 2, minor: 0, kind: 'floppy', parents: [] },
+    {
+      name: 'loop0',
+      major: 7,
+      minor: 0,
+      kind: 'loop',
+      parents: [],
+      backingFile: '/var/lib/kvmio/tiers/a tier/disk.img ',
+    },
+    { name: 'loop1', major: 7, minor: 1, kind: 'loop', parents: [] },
+    { name: 'sda', major: 8, minor: 0, kind: 'disk', parents: [] },
+    { name: 'sda1', major: 8, minor: 1, kind: 'partition', parents: ['sda'] },
+    { name: 'sda2', major: 8, minor: 2, kind: 'partition', parents: ['sda'] },
+    { name: 'sdb', major: 8, minor: 16, kind: 'disk', parents: [] },
+    { name: 'md127', major: 9, minor: 127, kind: 'md', parents: ['sda2', 'sdb'] },
+    { name: 'sr0', major: 11, minor: 0, kind: 'optical', parents: [] },
+    { name: 'nbd0', major: 43, minor: 0, kind: 'nbd', parents: [] },
+    { name: 'cciss/c0d0', major: 104, minor: 0, kind: 'disk', parents: [] },
+    {
+      name: 'cciss/c0d0p1',
+      major: 104,
+      minor: 1,
+      kind: 'partition',
+      parents: ['cciss/c0d0'],
+    },
+    { name: 'zram0', major: 252, minor: 0, kind: 'zram', parents: [] },
+    {
+      name: 'dm-0',
+      major: 253,
+      minor: 0,
+      kind: 'dm',
+      label: 'vg0-images',
+      parents: ['md127'],
+    },
+    { name: 'nvme0n1', major: 259, minor: 0, kind: 'disk', parents: [] },
+    {
+      name: 'nvme0n1p1',
+      major: 259,
+      minor: 1,
+      kind: 'partition',
+      parents: ['nvme0n1'],
+    },
+  ] satisfies BlockDevice[])
+})
+
+t.test('whether a disk turns', async (t) => {
+  const root = fixture('constructed-stack/sys')
+  t.equal(await readRotational(root, 'sda'), true)
+  t.equal(await readRotational(root, 'nvme0n1'), false)
+  t.equal(await readRotational(root, 'cciss/c0d0'), true)
+  t.equal(await readRotational(root, 'sda1'), undefined, 'a partition does not say')
+})
+
+t.test('on this host it has what /proc/diskstats has', async (t) => {
+  const before = await readDiskstats('/proc')
+  const devices = await readBlockDevices('/sys')
+  const names = new Set((await readDiskstats('/proc')).map(({ device }) => device))
+  for (const { device, major, minor } of before) {
+    if (!names.has(device)) continue // it went away meanwhile
+    t.match(
+      devices.find(({ name }) => name === device),
+      { major, minor },
+      device,
+    )
+  }
+})
+
+t.test('an attribute that cannot be read costs only itself', async (t) => {
+  const root = t.testdir({
+    block: {
+      sda: { dev: '8:0\n', queue: { rotational: {} }, sda1: { dev: 'x', partition: '1\n' } },
+      sdb: { dev: '8:16\n', queue: { rotational: '0\n' }, slaves: 'no directory' },
+      'dm-0': { dev: '253:0\n', dm: {} },
+      gone: {},
+    },
+  })
+  await symlink('nowhere', join(root, 'block/sdc'))
+  t.strictSame(await readBlockDevices(root), [
+    { name: 'sda', major: 8, minor: 0, kind: 'disk', parents: [] },
+    { name: 'sdb', major: 8, minor: 16, kind: 'disk', parents: [] },
+    { name: 'dm-0', major: 253, minor: 0, kind: 'dm', parents: [] },
+  ] satisfies BlockDevice[])
+})
+
+t.test('without /sys/block there is no answer', async (t) => {
+  const root = t.testdir({})
+  await t.rejects(readBlockDevices(root), { code: 'ENOENT' })
+})
