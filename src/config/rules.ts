@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path'
 import { type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
-import type { DriveConfig, TierConfig } from './schema.ts'
+import type { DriveConfig, GuestConfig, TierConfig } from './schema.ts'
 import { studyProblems } from './study-rules.ts'
 
 /** What is wrong with a config beyond single keys; relative paths start in the folder. */
@@ -79,8 +79,9 @@ function contains(directory: string, path: string): boolean {
 
 function guestProblems(config: ReadableConfig): Problem[] {
   const tiers = Object.keys(config.tiers ?? {})
-  return Object.entries(config.guests ?? {}).flatMap(([guest, parts]) =>
-    Object.entries(parts?.drives ?? {}).flatMap(([name, drive]) => {
+  return Object.entries(config.guests ?? {}).flatMap(([guest, parts]) => [
+    ...memoryProblems(guest, parts),
+    ...Object.entries(parts?.drives ?? {}).flatMap(([name, drive]) => {
       const path = ['guests', guest, 'drives', name]
       const problems: Problem[] = []
       if (drive?.tier !== undefined && !tiers.includes(drive.tier)) {
@@ -91,5 +92,19 @@ function guestProblems(config: ReadableConfig): Problem[] {
       if (problem) problems.push({ path: [...path, 'aio'], at: 'value', message: problem })
       return problems
     }),
-  )
+  ])
+}
+
+// With 88 MiB its kernel panics while it unpacks the initramfs, with 64 MiB it hangs without a word.
+const APPLIANCE_BYTES = 96 * 2 ** 20
+
+/** Why the guest could not boot; the planner asks the same of each case. */
+export function memoryProblem({ system, memory }: Readable<GuestConfig>): string | undefined {
+  if (system !== 'appliance' || memory === undefined || memory >= APPLIANCE_BYTES) return undefined
+  return `expected at least 96MiB for the appliance, got ${memory / 2 ** 20}MiB`
+}
+
+function memoryProblems(name: string, guest: Readable<GuestConfig> | undefined): Problem[] {
+  const message = guest && memoryProblem(guest)
+  return message ? [{ path: ['guests', name, 'memory'], at: 'value', message }] : []
 }

@@ -180,6 +180,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '4:22: guests.student.memory: expected at least 32MiB, got "1MiB"',
   ],
   [
+    'too little memory for the appliance',
+    guest('{ memory: 64MiB, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:22: guests.student.memory: expected at least 96MiB for the appliance, got 64MiB',
+  ],
+  [
     'absurd memory',
     guest('{ memory: 2TiB, drives: { a: { tier: local, size: 1GiB } } }'),
     '4:22: guests.student.memory: expected at most 1TiB, got "2TiB"',
@@ -434,12 +439,12 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a direct write of odd blocks',
     write('{ blockSize: 1000B, direct: true }'),
-    '8:51: studies.demo.workload.boot-write-shutdown.blockSize: expected a multiple of 512B, as direct writes need, got 1000B',
+    '8:51: studies.demo.workload.boot-write-shutdown.blockSize: expected a multiple of 4KiB, as direct writes need, got 1000B',
   ],
   [
     'a direct write of odd length',
     write('{ write: 1000000B, direct: true }'),
-    '8:47: studies.demo.workload.boot-write-shutdown.write: expected a multiple of 512B, as direct writes need, got 1000000B',
+    '8:47: studies.demo.workload.boot-write-shutdown.write: expected a multiple of 4KiB, as direct writes need, got 1000000B',
   ],
   [
     'a factor of no key',

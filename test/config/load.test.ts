@@ -185,7 +185,7 @@ t.test('the default config loads, and has a tier inside the state directory', as
   t.equal(config.guests.student?.drives.root?.tier, 'sata-7200')
   t.strictSame(config.studies.demo?.workload, {
     kind: 'boot-write-shutdown',
-    write: 32 * 2 ** 20,
+    write: 48 * 2 ** 20,
     blockSize: 64 * 2 ** 10,
     to: 'filesystem',
     direct: true,
