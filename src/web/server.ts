@@ -1,0 +1,95 @@
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import { messageOf } from '../lib/errors.ts'
+import { landingPage, type Status } from './landing-page.ts'
+import { type MetricsParts, metricsHandler } from './metrics-handler.ts'
+import { type Handler, text } from './text.ts'
+
+/** What the web shows and does, handed in by whoever wires the program together. */
+export interface WebParts extends MetricsParts {
+  version: string
+  telemetryPath: string
+  /** Why kvmio is not ready yet; undefined when it is. */
+  ready(): string | undefined
+  /** Takes the config over again; throws with its problems. */
+  reload(): Promise<void>
+  status(): Status
+}
+
+/** The web application: metrics, health, reload and a plain page for people. */
+export function createApp(parts: WebParts): Express {
+  const app = express()
+  for (const setting of ['x-powered-by', 'etag']) app.disable(setting)
+  for (const setting of ['case sensitive routing', 'strict routing']) app.enable(setting)
+  app.use((_request, response, next) => {
+    response.set('X-Content-Type-Options', 'nosniff')
+    next()
+  })
+  route(app, 'get', literal(parts.telemetryPath), metricsHandler(parts))
+  if (parts.telemetryPath !== '/') {
+    route(app, 'get', '/', (_request, response) => {
+      // The page is one file: nothing is fetched, nothing runs.
+      response.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'")
+      response.type('html').send(landingPage(parts.version, parts.telemetryPath, parts.status()))
+    })
+  }
+  route(app, 'get', '/-/healthy', (_request, response) => text(response, 200, 'kvmio is healthy.'))
+  route(app, 'get', '/-/ready', (_request, response) => {
+    const reason = parts.ready()
+    text(response, reason === undefined ? 200 : 503, reason ?? 'kvmio is ready.')
+  })
+  route(app, 'post', '/-/reload', async (request, response) => {
+    const stranger = foreign(request)
+    if (stranger) return text(response, 403, stranger)
+    try {
+      await parts.reload()
+    } catch (error) {
+      return text(response, 500, messageOf(error))
+    }
+    text(response, 200, 'The config was reloaded.')
+  })
+  app.use((_request, response) => text(response, 404, 'There is nothing at this address.'))
+  app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
+    const status = (error as { status?: unknown }).status
+    const known = typeof status === 'number' && status >= 400 && status < 500
+    if (!known) parts.log.error({ err: error, path: request.path }, 'a request failed')
+    if (response.headersSent) return next(error)
+    text(response, known ? status : 500, messageOf(error))
+  })
+  return app
+}
+
+/** Registers a handler for one method of a path, and 405 for the others. */
+function route(app: Express, method: 'get' | 'post', path: string, handler: Handler): void {
+  app[method](path, handler)
+  app.all(path, (request, response) => {
+    response.set('Allow', method === 'get' ? 'GET, HEAD' : 'POST')
+    text(response, 405, `${request.path} does not take ${request.method}.`)
+  })
+}
+
+/** A path that express takes as it stands; {}()[]+?!:* are its pattern language's. */
+function literal(path: string): string {
+  return path.replace(/[{}()[\]+?!:*\\]/g, '\\$&')
+}
+
+/**
+ * Why a request that changes something is refused: a page of another site made it (Origin), or a name that was pointed
+ * at this host to get round that rule (Host; "DNS rebinding", for which an address or the host's own name is no use).
+ */
+function foreign(request: Request): string | undefined {
+  const host = request.get('Host') ?? ''
+  const name = host
+    .replace(/:\d+$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase()
+  if (isIP(name) === 0 && name !== 'localhost' && name !== hostname().toLowerCase()) {
+    return `The Host header names ${JSON.stringify(host)}, which is not this host.`
+  }
+  const origin = request.get('Origin')
+  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
+    return `The request comes from a page of another site (Origin ${JSON.stringify(origin)}).`
+  }
+  return undefined
+}
