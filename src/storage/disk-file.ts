@@ -1,0 +1,94 @@
+import { open, rm, stat } from 'node:fs/promises'
+import type { TierConfig } from '../config/schema.ts'
+import { codeOf, UnavailableError } from '../lib/errors.ts'
+import { run } from '../lib/process.ts'
+import { formatBytes } from '../lib/quantities.ts'
+import { readSpace } from '../source/mounts.ts'
+import { type DiskFiles, type DiskRecord, writeDiskRecord } from './disk-record.ts'
+
+export type FilesystemConfig = NonNullable<TierConfig['filesystem']>
+
+/** The loop file with a filesystem on it: the one of last time if it is the same kind, else a new one. */
+export async function prepareDiskFile(
+  files: DiskFiles,
+  name: string,
+  { type, size: sizeBytes }: FilesystemConfig,
+  before: DiskRecord | undefined,
+  signal?: AbortSignal,
+): Promise<DiskRecord> {
+  const found = await stat(files.image).catch(absent)
+  const ours = found && isOurs(found, before)
+  if (found && !ours) {
+    throw new UnavailableError(`${files.image} was not written by kvmio; move it away`)
+  }
+  const same = before?.made && before.type === type && before.sizeBytes === sizeBytes
+  const allocated = found ? found.blocks * 512 : 0
+  await checkSpace(files, sizeBytes, allocated)
+  if (before && same && found?.size === sizeBytes) return before
+  const record: DiskRecord = { type, sizeBytes, made: false }
+  await rm(files.image, { force: true })
+  await writeDiskRecord(files, record)
+  await createSparse(files, record)
+  await run(`mkfs.${type}`, mkfsArgs(type, name, files.image), { signal })
+  await sync(files.image)
+  const made = { ...record, made: true }
+  await writeDiskRecord(files, made)
+  return made
+}
+
+/** The filesystem's label: kvmio-NAME, cut to what its kind can hold. */
+export function labelOf(type: FilesystemConfig['type'], name: string): string {
+  return `kvmio-${name}`.slice(0, LABEL_BYTES[type])
+}
+
+// ext2(5), xfs_admin(8), btrfs-filesystem(8)
+const LABEL_BYTES = { ext2: 16, ext3: 16, ext4: 16, xfs: 12, btrfs: 255 }
+
+// With lazy initialisation a kernel thread writes tables for minutes after the mount, into the middle of measurements.
+const LAZY_OFF = 'lazy_itable_init=0,lazy_journal_init=0,nodiscard'
+
+function mkfsArgs(type: FilesystemConfig['type'], name: string, file: string): string[] {
+  const label = ['-L', labelOf(type, name)]
+  if (type === 'xfs' || type === 'btrfs') return ['-q', '-f', '-K', ...label, file]
+  return ['-q', '-F', '-E', LAZY_OFF, ...label, file]
+}
+
+/** One that was created just before kvmio was killed has no inode in the record yet, and nothing in it. */
+function isOurs(found: { ino: number; size: number }, record: DiskRecord | undefined): boolean {
+  if (!record) return false
+  return record.inode === undefined ? found.size === 0 : found.ino === record.inode
+}
+
+async function createSparse(files: DiskFiles, record: DiskRecord): Promise<void> {
+  const file = await open(files.image, 'wx', 0o600)
+  try {
+    record.inode = (await file.stat()).ino
+    await writeDiskRecord(files, record)
+    await file.truncate(record.sizeBytes)
+  } finally {
+    await file.close()
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function checkSpace(files: DiskFiles, sizeBytes: number, allocated: number): Promise<void> {
+  const { availableBytes } = await readSpace(files.directory)
+  const missing = sizeBytes - allocated
+  if (missing <= availableBytes) return
+  const [needed, available] = [missing, availableBytes].map(formatBytes)
+  throw new UnavailableError(
+    `needs ${needed} for its loop file, but ${files.directory} has ${available} available; make it smaller or free some space`,
+  )
+}
+
+function absent(error: unknown): undefined {
+  if (codeOf(error) !== 'ENOENT') throw error
+}

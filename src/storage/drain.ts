@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DeadlineError } from '../lib/errors.ts'
+import { run } from '../lib/process.ts'
+import { readMeminfo } from '../source/proc.ts'
+
+const FLOOR_BYTES = 2 ** 20
+const LIMIT_MS = 30_000
+const POLL_MS = 100
+
+export interface DrainOptions {
+  /** Where the images are. */
+  directories: readonly string[]
+  /** Whether the host's page cache stands between the guests and the device. */
+  hostCached: boolean
+  procRoot: string
+  signal: AbortSignal
+}
+
+/**
+ * Waits until what was written has reached the devices: syncfs of each tier (a sync of everything would wait for a
+ * neighbour's dead disk too) and, where writes are host-cached, Dirty and Writeback of /proc/meminfo below a floor.
+ */
+export async function drain({
+  directories,
+  hostCached,
+  procRoot,
+  signal,
+}: DrainOptions): Promise<void> {
+  for (const directory of directories) await syncFilesystem(directory)
+  const deadline = Date.now() + LIMIT_MS
+  while (hostCached && !signal.aborted) {
+    const { dirtyBytes, writebackBytes } = await readMeminfo(procRoot)
+    if (dirtyBytes + writebackBytes < FLOOR_BYTES || Date.now() > deadline) return
+    await sleep(POLL_MS)
+  }
+}
+
+/** A sync on a dead disk cannot even be killed, so the limit is kept here. */
+async function syncFilesystem(directory: string): Promise<void> {
+  const late = new AbortController()
+  const limit = sleep(LIMIT_MS, undefined, { signal: late.signal }).then(() => {
+    throw new DeadlineError(`the filesystem of ${directory} was not synced in ${LIMIT_MS / 1000} s`)
+  })
+  try {
+    await Promise.race([run('sync', ['--file-system', directory]), limit])
+  } finally {
+    late.abort()
+    limit.catch(() => {})
+  }
+}
