@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+import type { DriveConfig, GuestConfig } from '../config/schema.ts'
+
+/** What one qemu process is made from; journalled, so that a later kvmio can take the vm over. */
+export interface VmPlan {
+  name: string
+  study: string
+  case: string
+  slot: number
+  guest: string
+  system: string
+  workload: string
+  /** The vm's own folder: sockets, logs. */
+  directory: string
+  accelerator: 'kvm' | 'tcg'
+  memoryBytes: number
+  vcpus: number
+  boot: BootPlan
+  drives: DrivePlan[]
+  /** Seconds. */
+  deadlines: GuestConfig['deadlines']
+  /** The uid that qemu takes on; absent when kvmio itself is not root. */
+  runAs?: number
+  /** Below the root of the I/O hierarchy; absent where kvmio may not make one. */
+  cgroup?: string
+}
+
+export interface BootPlan {
+  kernel: string
+  initrd?: string
+  append: string
+}
+
+export interface DrivePlan {
+  /** Also the disk's serial number. */
+  name: string
+  tier: string
+  bus: DriveConfig['bus']
+  format: DriveConfig['format']
+  cache: DriveConfig['cache']
+  aio: DriveConfig['aio']
+  sizeBytes: number
+  /** The image. */
+  file: string
+}
+
+/** The files of a vm; all of them below its own folder. */
+export function vmFiles(directory: string) {
+  return {
+    qmp: join(directory, 'qmp.sock'),
+    /** For a person: a second client of one QMP socket gets no greeting. */
+    qmpDebug: join(directory, 'qmp-debug.sock'),
+    console: join(directory, 'console.sock'),
+    consoleLog: join(directory, 'console.log'),
+    phase: join(directory, 'phase.sock'),
+    phaseLog: join(directory, 'phase.log'),
+    qemuLog: join(directory, 'qemu.log'),
+  }
+}
+
+/** The id of the qemu device of a drive. qemu's ids begin with a letter, names need not. */
+export function driveId(drive: { name: string }): string {
+  return `drive-${drive.name}`
+}

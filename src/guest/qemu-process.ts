@@ -1,0 +1,139 @@
+import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { codeOf, DeadlineError, KvmioError, messageOf } from '../lib/errors.ts'
+import { startDetached } from '../lib/process.ts'
+import { isSameProcess, readProcStat } from '../source/proc.ts'
+import { Qmp } from '../source/qmp.ts'
+import { qemuArgv } from './argv.ts'
+import { type VmPlan, vmFiles } from './plan.ts'
+
+/** Which process is meant, whatever has been started since: a pid comes back, its start time does not. */
+export interface ProcessIdentity {
+  pid: number
+  /** Clock ticks since the host's boot. */
+  startTicks: number
+}
+
+export interface QemuProcess extends ProcessIdentity {
+  /** How it ended, in words, once it has; not known of an adopted one. */
+  ending?: string
+}
+
+const POLL_MS = 20
+const LAST_LINES = 8
+
+/** Starts qemu, stopped before its first instruction, in a fresh folder of the vm's own. */
+export async function startQemu(
+  plan: VmPlan,
+  binary: string,
+  procRoot: string,
+): Promise<QemuProcess> {
+  await rm(plan.directory, { recursive: true, force: true })
+  await mkdir(plan.directory, { recursive: true, mode: 0o700 })
+  const log = await open(vmFiles(plan.directory).qemuLog, 'w')
+  try {
+    const name = `vm ${plan.name}: qemu`
+    const args = qemuArgv(plan)
+    const { pid, ended } = await startDetached({
+      name,
+      file: binary,
+      args,
+      cwd: plan.directory,
+      output: log.fd,
+    })
+    const process: QemuProcess = { pid, startTicks: await startTicksOf(pid, procRoot) }
+    ended.then((ending) => {
+      process.ending = ending
+    })
+    return process
+  } finally {
+    await log.close()
+  }
+}
+
+/** Connects to a qemu that is coming up. Throws with qemu's own words when it ends instead. */
+export async function connectQmp(
+  plan: VmPlan,
+  process: QemuProcess,
+  procRoot: string,
+  timeoutMs: number,
+): Promise<Qmp> {
+  const path = vmFiles(plan.directory).qmp
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    try {
+      return await Qmp.connect({ name: `vm ${plan.name}`, path })
+    } catch (error) {
+      if (!(await isSameProcess(procRoot, process.pid, process.startTicks))) {
+        throw new KvmioError(await endingOf(plan, process), { cause: error })
+      }
+      if (Date.now() > deadline) {
+        const cause = messageOf(error)
+        throw new DeadlineError(
+          `vm ${plan.name}: QMP not ready in ${timeoutMs / 1000} s: ${cause}`,
+          { cause: error },
+        )
+      }
+      await sleep(POLL_MS)
+    }
+  }
+}
+
+/** Why a qemu that has ended did so: its exit code or signal, and what it printed last. */
+export async function endingOf(plan: VmPlan, process: QemuProcess): Promise<string> {
+  await sleep(POLL_MS) // the exit code comes a moment after the process has gone
+  const lines = await lastLines(vmFiles(plan.directory).qemuLog)
+  const ending = process.ending ?? 'is gone'
+  return `vm ${plan.name}: qemu ${ending}${lines === '' ? '' : `:\n  ${lines}`}`
+}
+
+/** The last lines of a log, indented to stand below a message; empty when there are none. */
+export async function lastLines(file: string): Promise<string> {
+  try {
+    const text = await readFile(file, 'utf8')
+    const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
+    return lines.slice(-LAST_LINES).join('\n  ')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return ''
+    throw error
+  }
+}
+
+/** Waits until the process has gone; false when it has not by then. */
+export async function waitForEnd(
+  process: ProcessIdentity,
+  procRoot: string,
+  timeoutMs: number,
+): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs
+  while (await isSameProcess(procRoot, process.pid, process.startTicks)) {
+    if (Date.now() > deadline) return false
+    await sleep(POLL_MS)
+  }
+  return true
+}
+
+/** Ends a process that would not end by itself: SIGTERM, and SIGKILL after the grace time. */
+export async function endProcess(
+  identity: ProcessIdentity,
+  procRoot: string,
+  graceMs: number,
+): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!(await isSameProcess(procRoot, identity.pid, identity.startTicks))) return
+    try {
+      process.kill(identity.pid, signal)
+    } catch (error) {
+      if (codeOf(error) !== 'ESRCH') throw error
+    }
+    if (await waitForEnd(identity, procRoot, graceMs)) return
+  }
+}
+
+async function startTicksOf(pid: number, procRoot: string): Promise<number> {
+  try {
+    return (await readProcStat(procRoot, pid)).startTicks
+  } catch {
+    return 0 // it has ended already; connectQmp says why
+  }
+}

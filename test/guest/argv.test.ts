@@ -1,0 +1,79 @@
+import t from 'tap'
+import { escapeOption, qemuArgv } from '../../src/guest/argv.ts'
+import type { DrivePlan, VmPlan } from '../../src/guest/plan.ts'
+import { golden } from '../golden.ts'
+
+function drive(name: string, more: Partial<DrivePlan> = {}): DrivePlan {
+  return {
+    name,
+    tier: 'local',
+    bus: 'virtio-blk',
+    format: 'qcow2',
+    cache: 'none',
+    aio: 'threads',
+    sizeBytes: 2 ** 30,
+    file: `/state/local/demo-a-1-${name}.qcow2`,
+    ...more,
+  }
+}
+
+const PLAN: VmPlan = {
+  name: 'demo-virtio-blk-qcow2-1',
+  study: 'demo',
+  case: 'virtio-blk-qcow2',
+  slot: 1,
+  guest: 'student',
+  system: 'appliance',
+  workload: 'boot-write-shutdown',
+  directory: '/state/vms/demo-virtio-blk-qcow2-1',
+  accelerator: 'tcg',
+  memoryBytes: 192 * 2 ** 20,
+  vcpus: 1,
+  boot: {
+    kernel: '/state/systems/vmlinuz',
+    initrd: '/state/systems/initrd.img',
+    append: 'console=ttyS0 kvmio.bs=65536',
+  },
+  drives: [drive('root')],
+  deadlines: { start: 30, boot: 60, phase: 1800 },
+  runAs: 61177,
+}
+
+/** One argument a line, with its values below their option. */
+function text(plan: VmPlan): string {
+  return `${qemuArgv(plan).join('\n').replaceAll('\n-', '\n\n-')}\n`
+}
+
+t.test('the demo guest', async (t) => golden(t, 'argv-demo.txt', text(PLAN)))
+
+t.test('every bus twice, every cache mode, KVM, not root, own kernel alone', async (t) => {
+  const drives = [
+    drive('a', { bus: 'virtio-blk', cache: 'writeback' }),
+    drive('b', { bus: 'virtio-blk', cache: 'writethrough', format: 'raw' }),
+    drive('c', { bus: 'ide', cache: 'none', aio: 'native' }),
+    drive('d', { bus: 'ide', cache: 'directsync', aio: 'io_uring' }),
+    drive('e', { bus: 'ide', cache: 'unsafe' }),
+    drive('f', { bus: 'sata' }),
+    drive('g', { bus: 'sata' }),
+    drive('h', { bus: 'scsi' }),
+    drive('i', { bus: 'scsi' }),
+    drive('j', { bus: 'virtio-scsi' }),
+    drive('k', { bus: 'virtio-scsi' }),
+    drive('l', { bus: 'nvme' }),
+  ]
+  const { runAs: _, ...plan } = PLAN
+  const boot = { kernel: '/home/me/bzImage', append: 'console=ttyS0' }
+  golden(t, 'argv-every-bus.txt', text({ ...plan, accelerator: 'kvm', vcpus: 4, boot, drives }))
+})
+
+t.test('a comma in a path stays one value', async (t) => {
+  const argv = qemuArgv({
+    ...PLAN,
+    directory: '/state,of/vms/x',
+    drives: [drive('root', { file: '/a,b/"c".raw' })],
+  })
+  t.ok(argv.includes('socket,id=qmp,path=/state,,of/vms/x/qmp.sock,server=on,wait=off'))
+  const node = JSON.parse(argv[argv.indexOf('-blockdev') + 1] ?? '')
+  t.equal(node.file.filename, '/a,b/"c".raw')
+  t.equal(escapeOption('a,,b'), 'a,,,,b')
+})
