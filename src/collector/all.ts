@@ -1,0 +1,43 @@
+import { cgroup } from './cgroup.ts'
+import type { Collector } from './collector.ts'
+import { createDiskstatsCollector } from './diskstats.ts'
+import { guest } from './guest.ts'
+import { host } from './host.ts'
+import { iostat } from './iostat.ts'
+import { process } from './process.ts'
+import { qmp } from './qmp.ts'
+import { sampler } from './sampler.ts'
+import { createStudyCollector } from './study.ts'
+import { tier } from './tier.ts'
+import { vm } from './vm.ts'
+
+/** The names of all collectors: each can be switched off by `--no-collector.NAME`, and chosen by `?collect[]=NAME`. */
+export const COLLECTOR_NAMES = [
+  'guest',
+  'qmp',
+  'process',
+  'cgroup',
+  'diskstats',
+  'sampler',
+  'iostat',
+  'vm',
+  'tier',
+  'host',
+  'study',
+] as const
+
+export function createCollectors(): Collector[] {
+  return [
+    guest,
+    qmp,
+    process,
+    cgroup,
+    createDiskstatsCollector(),
+    sampler,
+    iostat,
+    vm,
+    tier,
+    host,
+    createStudyCollector(),
+  ]
+}

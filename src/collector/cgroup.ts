@@ -1,0 +1,38 @@
+import * as m from '../metrics/catalog.ts'
+import { sample } from '../metrics/family.ts'
+import { readCgroupIo } from '../source/cgroup.ts'
+import { readDiskstats } from '../source/diskstats.ts'
+import { type Collector, collectEach } from './collector.ts'
+
+/** Each vm's share of each device. Where the host has no I/O cgroups there are no series. */
+export const cgroup: Collector = {
+  name: 'cgroup',
+
+  async collect(scrape) {
+    const { hierarchy } = scrape
+    if (!hierarchy) return []
+    const stats = await readDiskstats(scrape.procRoot)
+    const names = new Map(stats.map(({ major, minor, device }) => [`${major}:${minor}`, device]))
+    // v1 counts a host-cached write for nobody, or for whoever flushes it: what is not known is not shown.
+    const countsWrites = hierarchy.version === 2
+    return await collectEach('cgroup', scrape.vms, scrape, async (vm) => {
+      if (vm.cgroup === undefined) return []
+      const cached = vm.drives.some(({ direct }) => !direct)
+      return (await readCgroupIo(hierarchy, vm.cgroup)).flatMap((io) => {
+        const device = names.get(io.device)
+        if (device === undefined) return []
+        const labels = { vm: vm.name, device }
+        const reads = [
+          sample(m.vmDevice.readsCompleted, labels, io.readsCompleted),
+          sample(m.vmDevice.readBytes, labels, io.readBytes),
+        ]
+        if (cached && !countsWrites) return reads
+        return [
+          ...reads,
+          sample(m.vmDevice.writesCompleted, labels, io.writesCompleted),
+          sample(m.vmDevice.writtenBytes, labels, io.writtenBytes),
+        ]
+      })
+    })
+  },
+}

@@ -1,0 +1,25 @@
+import * as m from '../metrics/catalog.ts'
+import { sample, sampleIfGiven } from '../metrics/family.ts'
+import { readProcIo, readProcStat } from '../source/proc.ts'
+import { type Collector, collectEach } from './collector.ts'
+
+/** What each qemu process caused, as the kernel accounts it. */
+export const process: Collector = {
+  name: 'process',
+
+  collect: (scrape) =>
+    collectEach('process', scrape.vms, scrape, async ({ name, pid }) => {
+      const labels = { vm: name }
+      const [io, stat] = await Promise.all([
+        readProcIo(scrape.procRoot, pid),
+        readProcStat(scrape.procRoot, pid),
+      ])
+      return [
+        sample(m.vmProcess.readBytes, labels, io.readBytes),
+        sample(m.vmProcess.writtenBytes, labels, io.writtenBytes),
+        sample(m.vmProcess.cancelledBytes, labels, io.cancelledBytes),
+        sample(m.vmProcess.cpuSeconds, labels, stat.cpuSeconds),
+        ...sampleIfGiven(m.vmProcess.residentBytes, labels, stat.residentBytes),
+      ]
+    }),
+}

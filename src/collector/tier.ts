@@ -1,0 +1,61 @@
+import type { Tier } from '../attribution/records.ts'
+import * as m from '../metrics/catalog.ts'
+import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
+import { readSpace } from '../source/mounts.ts'
+import { type Collector, collectEach } from './collector.ts'
+
+/** The tiers: where they stand, what they may hold, and how full they are. */
+export const tier: Collector = {
+  name: 'tier',
+
+  async collect(scrape) {
+    const { tiers, vms } = scrape
+    const space = await collectEach('tier', tiers, scrape, spaceSamples)
+    const rest = tiers.flatMap((tier) => [
+      ...infoSamples(tier),
+      sample(m.tierVms, { tier: tier.name }, vms.filter(({ drives }) => isOn(drives, tier)).length),
+      ...capacitySamples(tier),
+    ])
+    return [...rest, ...space]
+  },
+}
+
+function isOn(drives: readonly { tier: string }[], { name }: Tier): boolean {
+  return drives.some(({ tier }) => tier === name)
+}
+
+function infoSamples({ name, kind, filesystem, directory, device, unavailable }: Tier): Sample[] {
+  return [
+    sample(
+      m.tierInfo,
+      { tier: name, kind, filesystem: filesystem ?? '', directory: directory ?? '' },
+      1,
+    ),
+    ...(device === undefined ? [] : [sample(m.tierDeviceInfo, { tier: name, device }, 1)]),
+    sample(m.tierAvailable, { tier: name }, unavailable === undefined ? 1 : 0),
+  ]
+}
+
+function capacitySamples({
+  name,
+  targetLatency,
+  ratedTransactionsPerSecond: rated,
+}: Tier): Sample[] {
+  const labels = { tier: name, source: 'rated', class: 'any' }
+  return [
+    ...sampleIfGiven(m.tierTargetLatency, { tier: name }, targetLatency),
+    ...sampleIfGiven(m.tierCapacity, labels, rated),
+    ...sampleIfGiven(m.tierOperationCost, labels, rated === undefined ? undefined : 1 / rated),
+  ]
+}
+
+async function spaceSamples({ name, directory, unavailable }: Tier): Promise<Sample[]> {
+  if (directory === undefined || unavailable !== undefined) return []
+  const { sizeBytes, freeBytes, availableBytes } = await readSpace(directory)
+  const labels = { tier: name }
+  return [
+    sample(m.tierSpace.size, labels, sizeBytes),
+    sample(m.tierSpace.free, labels, freeBytes),
+    sample(m.tierSpace.available, labels, availableBytes),
+  ]
+}

@@ -1,0 +1,30 @@
+import { run } from '../lib/process.ts'
+import { type Finding, tryOut } from './finding.ts'
+
+const PROGRAMS: readonly { name: string; args: string[]; for: string; package: string }[] = [
+  { name: 'qemu-img', args: ['--version'], for: 'images', package: 'qemu-utils' },
+  { name: 'iostat', args: ['-V'], for: 'kvmio_iostat_*', package: 'sysstat' },
+  { name: 'fio', args: ['--version'], for: 'calibration', package: 'fio' },
+  { name: 'nbdkit', args: ['--version'], for: 'emulated disks', package: 'nbdkit' },
+  { name: 'nbdfuse', args: ['--version'], for: 'emulated disks', package: 'libnbd-bin' },
+  { name: 'cpio', args: ['--version'], for: 'building the appliance', package: 'cpio' },
+  { name: 'depmod', args: ['--version'], for: 'building the appliance', package: 'kmod' },
+]
+
+// Debian's package would start a Prometheus on all addresses, so it is not one to install for its promtool.
+const PROMTOOL = 'only for checking rules; npm test fetches one of its own and installs nothing'
+
+/** The programs beside qemu that parts of kvmio need. */
+export async function examinePrograms(): Promise<Finding[]> {
+  const known = PROGRAMS.map(({ name, args, for: purpose, package: from }) =>
+    examineProgram(name, args, `apt install ${from}; needed for ${purpose}`),
+  )
+  return await Promise.all([...known, examineProgram('promtool', ['--version'], PROMTOOL)])
+}
+
+function examineProgram(name: string, args: readonly string[], remedy: string): Promise<Finding> {
+  return tryOut(name, remedy, async () => {
+    const text = await run(name, args, { timeoutMs: 5_000 })
+    return text.split('\n')[0] || 'is there'
+  })
+}

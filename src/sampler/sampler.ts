@@ -1,0 +1,302 @@
+import type { Tier, Vm } from '../attribution/records.ts'
+import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
+import { type IoHierarchy, readCgroupIo } from '../source/cgroup.ts'
+import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.ts'
+import { accumulateDiskstat, type DiskTotal } from '../source/diskstats-accumulator.ts'
+import { addSample, type Moments } from './demand.ts'
+import { type IoCounts, NO_IO, plus, remainder, since } from './io-counts.ts'
+import { RateHistogram } from './rate-histogram.ts'
+
+export interface SamplerOptions {
+  procRoot: string
+  hierarchy?: IoHierarchy
+  vms(): readonly Vm[]
+  tiers(): readonly Tier[]
+  /** A reading that was missed: of which source, and why. */
+  onError(source: string, error: unknown): void
+  /** After each second, what it held. */
+  onSecond?(second: Second): void
+  /** Milliseconds of a monotonic clock. */
+  now?(): number
+}
+
+/** One second as the sampler saw it, transactions per second by name. */
+export interface Second {
+  /** How long it was, seconds. */
+  seconds: number
+  devices: ReadonlyMap<string, number>
+  vms: ReadonlyMap<string, number>
+}
+
+interface VmState {
+  /** Of its qemu: the next vm of that name is another one. */
+  pid: number
+  before?: Reading
+  /** By drive id, reads and writes. */
+  operations: Map<string, number>
+  /** By MAJ:MIN, as the cgroup last had it. */
+  devices: Map<string, IoCounts>
+  rates: RateHistogram
+  demand: Map<string, Moments>
+}
+
+interface DeviceState {
+  counts?: IoCounts
+  before?: Reading
+  rates: RateHistogram
+  unattributed?: IoCounts
+}
+
+/** A count of transactions, and when it was read: one that is missed makes the next second longer. */
+interface Reading {
+  transactions: number
+  at: number
+}
+
+const INTERVAL_MS = 1_000
+// A vm that does not answer within this costs its own sample of this second, not the others'.
+const QMP_DEADLINE_MS = 800
+/**
+ * Reads the device and vm counters each second: a scrape smooths bursts away, and a variance cannot be had from averages.
+ * What it keeps of a vm or a device goes with it.
+ */
+export class Sampler {
+  readonly #options: SamplerOptions
+  readonly #totals = new Map<string, DiskTotal>()
+  readonly #devices = new Map<string, DeviceState>()
+  readonly #vms = new Map<string, VmState>()
+  readonly #tierDemand = new Map<string, Moments>()
+  /** By MAJ:MIN, what vms did since the last tick and the next remainder must not count. */
+  #attributed = new Map<string, IoCounts>()
+  #timer: NodeJS.Timeout | undefined
+  #lastTick: number | undefined
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: SamplerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const tick = async () => {
+      const started = this.#now()
+      this.#running = this.tick()
+      await this.#running
+      if (this.#timer)
+        this.#timer = setTimeout(tick, Math.max(0, INTERVAL_MS - (this.#now() - started)))
+    }
+    this.#timer = setTimeout(tick, 0)
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    await this.#running
+  }
+
+  /** One reading of everything. */
+  async tick(): Promise<void> {
+    const now = this.#now()
+    const seconds = this.#lastTick === undefined ? undefined : (now - this.#lastTick) / 1000
+    this.#lastTick = now
+    const vms = this.#options.vms()
+    this.#forget(vms)
+    const rates = new Map<string, number>()
+    const demand = new Map<string, number>()
+    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, demand)))
+    if (seconds !== undefined) {
+      for (const [tier, cost] of demand)
+        this.#tierDemand.set(tier, addSample(this.#tierDemand.get(tier), cost))
+    }
+    const devices = await this.#sampleDevices()
+    if (seconds !== undefined) this.#options.onSecond?.({ seconds, devices, vms: rates })
+  }
+
+  /** A vm's last reading, before its qemu and its cgroup go: what it did in its last second stays attributed to it. */
+  async takeLast(vm: Vm): Promise<void> {
+    await this.#sampleCgroup(vm, this.#vmState(vm))
+  }
+
+  /** /proc/diskstats as it is now, with counters that never fall. */
+  async readDevices(): Promise<Diskstat[]> {
+    const stats = await readDiskstats(this.#options.procRoot)
+    const present = new Set(stats.map(({ device }) => device))
+    for (const device of this.#totals.keys()) if (!present.has(device)) this.#totals.delete(device)
+    return stats.map((stat) => {
+      const next = accumulateDiskstat(this.#totals.get(stat.device), stat)
+      this.#totals.set(stat.device, next)
+      return next.total
+    })
+  }
+
+  get deviceRates(): ReadonlyMap<string, RateHistogram> {
+    return new Map([...this.#devices].map(([name, { rates }]) => [name, rates]))
+  }
+
+  /** By device, for those that at least one vm's cgroup has named. */
+  get unattributed(): ReadonlyMap<string, IoCounts> {
+    return new Map(
+      [...this.#devices].flatMap(([name, { unattributed }]) =>
+        unattributed ? [[name, unattributed]] : [],
+      ),
+    )
+  }
+
+  get vmRates(): ReadonlyMap<string, RateHistogram> {
+    return new Map([...this.#vms].map(([name, { rates }]) => [name, rates]))
+  }
+
+  /** By vm, then by tier. */
+  get vmDemand(): ReadonlyMap<string, ReadonlyMap<string, Moments>> {
+    return new Map([...this.#vms].map(([name, { demand }]) => [name, demand]))
+  }
+
+  get tierDemand(): ReadonlyMap<string, Moments> {
+    return this.#tierDemand
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? performance.now()
+  }
+
+  #forget(vms: readonly Vm[]): void {
+    const names = new Set(vms.map(({ name }) => name))
+    for (const name of this.#vms.keys()) if (!names.has(name)) this.#vms.delete(name)
+  }
+
+  #vmState(vm: Vm): VmState {
+    let state = this.#vms.get(vm.name)
+    if (state?.pid !== vm.pid) {
+      state = {
+        pid: vm.pid,
+        operations: new Map(),
+        devices: new Map(),
+        rates: new RateHistogram(),
+        demand: new Map(),
+      }
+      this.#vms.set(vm.name, state)
+    }
+    return state
+  }
+
+  async #sampleVm(vm: Vm, rates: Map<string, number>, demand: Map<string, number>): Promise<void> {
+    const state = this.#vmState(vm)
+    const [{ drives, at }] = await Promise.all([
+      this.#readDrives(vm),
+      this.#sampleCgroup(vm, state),
+    ])
+    if (!drives) return
+    const transactions = sum(
+      drives.map(({ read, write, flush }) => read.operations + write.operations + flush.operations),
+    )
+    const now = { transactions, at }
+    const { before } = state
+    state.before = now
+    const costs = this.#demandOf(vm, drives, state)
+    const rate = rateBetween(before, now)
+    if (before === undefined || rate === undefined) return
+    const seconds = (at - before.at) / 1000
+    state.rates.observe(rate)
+    rates.set(vm.name, rate)
+    for (const [tier, cost] of costs) {
+      state.demand.set(tier, addSample(state.demand.get(tier), cost / seconds))
+      demand.set(tier, (demand.get(tier) ?? 0) + cost / seconds)
+    }
+  }
+
+  async #readDrives(vm: Vm): Promise<{ drives?: DriveStats[]; at: number }> {
+    try {
+      const drives = await readBlockStats(vm.qmp, QMP_DEADLINE_MS)
+      return { drives, at: this.#now() }
+    } catch (error) {
+      this.#options.onError('qmp', error)
+      return { at: this.#now() }
+    }
+  }
+
+  /** By tier, the device-seconds that the vm's operations since the last tick cost; only where what it asks is what the device gets. */
+  #demandOf(vm: Vm, stats: readonly DriveStats[], state: VmState): Map<string, number> {
+    const costs = new Map<string, number>()
+    const tiers = new Map(this.#options.tiers().map((tier) => [tier.name, tier]))
+    for (const { id, read, write } of stats) {
+      const operations = read.operations + write.operations
+      const fresh = operations - (state.operations.get(id) ?? operations)
+      state.operations.set(id, operations)
+      const drive = vm.drives.find((drive) => drive.id === id)
+      const rated = drive && tiers.get(drive.tier)?.ratedTransactionsPerSecond
+      if (!drive || rated === undefined || !drive.direct) continue
+      costs.set(drive.tier, (costs.get(drive.tier) ?? 0) + fresh / rated)
+    }
+    return costs
+  }
+
+  async #sampleCgroup(vm: Vm, state: VmState): Promise<void> {
+    const { hierarchy } = this.#options
+    if (!hierarchy || vm.cgroup === undefined) return
+    try {
+      for (const now of await readCgroupIo(hierarchy, vm.cgroup)) {
+        const fresh = since(state.devices.get(now.device) ?? NO_IO, now)
+        state.devices.set(now.device, now)
+        this.#attributed.set(now.device, plus(this.#attributed.get(now.device) ?? NO_IO, fresh))
+      }
+    } catch (error) {
+      this.#options.onError('cgroup', error)
+    }
+  }
+
+  async #sampleDevices(): Promise<Map<string, number>> {
+    const rates = new Map<string, number>()
+    try {
+      const stats = await this.readDevices()
+      const at = this.#now() // not when the tick began: a vm may have kept it waiting
+      const attributed = this.#attributed
+      this.#attributed = new Map()
+      const present = new Set(stats.map(({ device }) => device))
+      for (const device of this.#devices.keys())
+        if (!present.has(device)) this.#devices.delete(device)
+      for (const stat of stats) {
+        const rate = this.#sampleDevice(stat, at, attributed.get(`${stat.major}:${stat.minor}`))
+        if (rate !== undefined) rates.set(stat.device, rate)
+      }
+    } catch (error) {
+      this.#options.onError('diskstats', error)
+    }
+    return rates
+  }
+
+  #sampleDevice(stat: Diskstat, at: number, attributed: IoCounts | undefined): number | undefined {
+    const state = this.#devices.get(stat.device) ?? { rates: new RateHistogram() }
+    this.#devices.set(stat.device, state)
+    const counts = countsOf(stat)
+    const transactions =
+      counts.readsCompleted + counts.writesCompleted + (stat.discards?.completed ?? 0)
+    if (attributed || state.unattributed) {
+      const fresh = since(state.counts ?? counts, counts)
+      state.unattributed = plus(state.unattributed ?? NO_IO, remainder(fresh, attributed ?? NO_IO))
+    }
+    state.counts = counts
+    const now = { transactions, at }
+    const rate = rateBetween(state.before, now)
+    state.before = now
+    if (rate !== undefined) state.rates.observe(rate)
+    return rate
+  }
+}
+
+/** Per second; undefined after the first reading, and after one that fell: the counters have begun again. */
+function rateBetween(before: Reading | undefined, now: Reading): number | undefined {
+  if (!before || now.at <= before.at || now.transactions < before.transactions) return undefined
+  return ((now.transactions - before.transactions) * 1000) / (now.at - before.at)
+}
+
+function countsOf(stat: Diskstat): IoCounts {
+  return {
+    readsCompleted: stat.readsCompleted,
+    readBytes: stat.readSectors * SECTOR_BYTES,
+    writesCompleted: stat.writesCompleted,
+    writtenBytes: stat.writtenSectors * SECTOR_BYTES,
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

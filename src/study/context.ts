@@ -1,0 +1,39 @@
+import type { Vm } from '../attribution/records.ts'
+import type { GuestConfig } from '../config/schema.ts'
+import type { VmPlan } from '../guest/plan.ts'
+import type { VmRegistry } from '../guest/registry.ts'
+import type { VmContext } from '../guest/running-vm.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Leases } from '../storage/lease.ts'
+import type { OpenTier } from '../storage/tiers.ts'
+import type { StudyEvent } from './event.ts'
+
+/** What one second held, transactions per second by name. */
+export interface SecondRates {
+  devices: ReadonlyMap<string, number>
+  vms: ReadonlyMap<string, number>
+}
+
+/** The parts that a study runs on; nothing else is global. */
+export interface StudyContext {
+  stateDir: string
+  journal: Journal
+  registry: VmRegistry
+  leases: Leases
+  vm: VmContext
+  tier(name: string): OpenTier | undefined
+  /** The built-in system; built when it is first asked for. */
+  appliance(): Promise<{ kernel: string; initrd: string }>
+  /** What `accel: auto` comes out as on this host. */
+  accelerator(guest: GuestConfig): Promise<VmPlan['accelerator']>
+  /** Versions and host facts, for the manifest of each run. */
+  manifest(): Promise<unknown>
+  /** The cgroup that holds those of the vms. */
+  cgroup?: string
+  runAs?: number
+  /** Calls back each second; the returned function ends that. */
+  onSecond(listener: (second: SecondRates) => void): () => void
+  onEvent(event: StudyEvent): void
+  /** Reads a vm's counters once more, while its qemu still waits. */
+  takeLast(vm: Vm): Promise<void>
+}

@@ -1,0 +1,39 @@
+import type { Outcome } from '../journal/journal.ts'
+
+/** What a study tells while it goes on; plain data, since it may cross the control socket. */
+export type StudyEvent =
+  | {
+      type: 'study'
+      study: string
+      cases: string[]
+      skipped: { case: string; reason: string }[]
+      vms: number
+    }
+  | {
+      type: 'run-started'
+      study: string
+      case: string
+      block: number
+      run: number
+      done: number
+      of: number
+    }
+  | { type: 'phase'; study: string; vm: string; phase: string; uptime: number }
+  | ({ type: 'run-ended' } & RunSummary)
+  | { type: 'waiting'; study: string; for: string }
+  | { type: 'block-ended'; study: string; block: number }
+
+/** How one run went, for a table. */
+export interface RunSummary {
+  study: string
+  case: string
+  block: number
+  run: number
+  outcome: Outcome
+  reason?: string
+  /** Seconds by phase, in order: the slowest vm. */
+  phases: Record<string, number>
+  /** Transactions per second in the write phase: the mean of one vm, and the device under the tier. */
+  vmTransactions?: number
+  devices: { tier: string; device: string; low: number; high: number; seconds: number }[]
+}

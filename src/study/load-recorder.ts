@@ -1,0 +1,59 @@
+import type { VmPlan } from '../guest/plan.ts'
+import type { RunningVm } from '../guest/running-vm.ts'
+import type { StudyContext } from './context.ts'
+import type { RunSummary } from './event.ts'
+import { mean, windowMeans } from './load-window.ts'
+
+// The paper counts transactions per second by eye on iostat's lines; ten seconds smooth a queue's jitter away.
+const WINDOW_SECONDS = 10
+
+/** Keeps the transactions per second of the seconds in which the vms of a run write. */
+export class LoadRecorder {
+  readonly #members: readonly { plan: VmPlan; vm?: RunningVm }[]
+  readonly #devices = new Map<string, { tier: string; perSecond: number[] }>()
+  readonly #vmRates: number[] = []
+  readonly #unsubscribe: () => void
+  #allWrote = false
+
+  constructor(
+    members: readonly { plan: VmPlan; vm?: RunningVm }[],
+    context: Pick<StudyContext, 'tier' | 'onSecond'>,
+  ) {
+    this.#members = members
+    for (const { plan } of members) {
+      for (const { tier } of plan.drives) {
+        const device = context.tier(tier)?.tier.device
+        if (device !== undefined) this.#devices.set(device, { tier, perSecond: [] })
+      }
+    }
+    this.#unsubscribe = context.onSecond(({ devices, vms }) => this.#take(devices, vms))
+  }
+
+  stop(): void {
+    this.#unsubscribe()
+  }
+
+  summary(): Pick<RunSummary, 'vmTransactions' | 'devices'> {
+    const devices = [...this.#devices].flatMap(([device, { tier, perSecond }]) => {
+      const window = windowMeans(perSecond, WINDOW_SECONDS)
+      return window ? [{ tier, device, ...window }] : []
+    })
+    return { vmTransactions: this.#vmRates.length === 0 ? undefined : mean(this.#vmRates), devices }
+  }
+
+  #take(devices: ReadonlyMap<string, number>, vms: ReadonlyMap<string, number>): void {
+    const writing = this.#members.filter(({ vm }) => vm?.phase?.name === 'write')
+    for (const { plan } of writing) {
+      const rate = vms.get(plan.name)
+      if (rate !== undefined) this.#vmRates.push(rate)
+    }
+    // A device is under the whole load only while all of them write, and the second in which that began is cut.
+    const whole = this.#allWrote
+    this.#allWrote = writing.length === this.#members.length
+    if (!whole || !this.#allWrote) return
+    for (const [device, { perSecond }] of this.#devices) {
+      const rate = devices.get(device)
+      if (rate !== undefined) perSecond.push(rate)
+    }
+  }
+}

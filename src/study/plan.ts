@@ -1,0 +1,72 @@
+import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
+import { driveProblem, memoryProblem } from '../config/rules.ts'
+import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+
+/** One point of a study's matrix. */
+export interface CasePlan {
+  /** The values of its factors, joined: `virtio-blk-qcow2`. */
+  name: string
+  factors: Record<string, FactorValue>
+  guest: GuestConfig
+  /** Why it cannot run: the rule that it breaks, or what this host lacks. */
+  skip?: string
+}
+
+/** Expands the factors of a study, the last one fastest, as nested loops would. */
+export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
+  return combinations(Object.entries(study.factors)).map((factors) => {
+    const varied = withFactors(guest, factors)
+    const skip = guestProblem(varied)
+    return { name: caseName(Object.values(factors)), factors, guest: varied, skip }
+  })
+}
+
+/** The first rule that a guest breaks. */
+function guestProblem(guest: GuestConfig): string | undefined {
+  const memory = memoryProblem(guest)
+  if (memory !== undefined) return `memory: ${memory}`
+  for (const [name, drive] of Object.entries(guest.drives)) {
+    const problem = driveProblem(drive)
+    if (problem !== undefined) return `drives.${name}: ${problem}`
+  }
+  return undefined
+}
+
+/** The tiers that a guest's drives stand on. */
+export function tiersOf(guest: GuestConfig): string[] {
+  return [...new Set(Object.values(guest.drives).map(({ tier }) => tier))]
+}
+
+/** The order of a block: random, and the same again for the same seed and block. */
+export function shuffled<T>(items: readonly T[], seed: number, block: number): T[] {
+  const random = mulberry32(seed ^ Math.imul(block, 0x9e3779b1))
+  const order = [...items]
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1))
+    const swap = order[i]!
+    order[i] = order[j]!
+    order[j] = swap
+  }
+  return order
+}
+
+function combinations(
+  factors: readonly (readonly [string, readonly FactorValue[]])[],
+): Record<string, FactorValue>[] {
+  const [first, ...rest] = factors
+  if (!first) return [{}]
+  const [path, values] = first
+  const others = combinations(rest)
+  return values.flatMap((value) => others.map((other) => ({ [path]: value, ...other })))
+}
+
+/** Tommy Ettinger's 32-bit generator: small, seeded, and good enough to put cases in order. */
+function mulberry32(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

@@ -1,0 +1,181 @@
+import { randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
+import { KvmioError } from '../lib/errors.ts'
+import type { StudyContext } from './context.ts'
+import type { RunSummary } from './event.ts'
+import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
+import { resumeRun, startRun } from './run.ts'
+import { spaceProblem } from './space.ts'
+import { planVms } from './vm-plans.ts'
+
+export interface StudyTask {
+  name: string
+  study: StudyConfig
+  guest: GuestConfig
+  /** Of what the study and its guest say. */
+  hash: string
+  /** How many blocks at the most; the study's own number, or no end when it is continuous. */
+  blocks?: number
+}
+
+export interface StudySummary {
+  runs: RunSummary[]
+  skipped: { case: string; reason: string }[]
+}
+
+/** Runs a study block by block, each case once a block in random order, until its blocks are done or the signal comes. */
+export async function runStudy(
+  task: StudyTask,
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<StudySummary> {
+  const { name, study, guest, hash } = task
+  const { journal, onEvent } = context
+  const cases = planCases(study, guest).map((point) => withTiers(point, context))
+  const skipped = cases.flatMap(({ name, skip }) =>
+    skip === undefined ? [] : [{ case: name, reason: skip }],
+  )
+  const runnable = cases.filter(({ skip }) => skip === undefined)
+  const row = journal.study(name, hash, { study, guest }, study.seed ?? randomInt(2 ** 31))
+  onEvent({
+    type: 'study',
+    study: name,
+    cases: runnable.map(({ name }) => name),
+    skipped,
+    vms: study.vms,
+  })
+  if (runnable.length === 0) throw new KvmioError(nothingToRun(name, skipped))
+  const problem = await spaceProblem(runnable, study.vms, context.tier)
+  if (problem !== undefined) throw new KvmioError(`study ${name}: ${problem}`)
+  const runs: RunSummary[] = []
+  const blocks =
+    task.blocks ?? (study.schedule === 'continuous' ? Number.POSITIVE_INFINITY : study.blocks)
+  for (let count = 0; count < blocks && !signal.aborted; count++) {
+    if (count > 0) await rest(study.pause, signal)
+    // Two executions of one study take turns, block by block: their vms have the same names.
+    using _turn = await takeTurn(name, context, signal)
+    runs.push(...(await runBlock(task, row, runnable, context, signal)))
+  }
+  return { runs, skipped }
+}
+
+/** Takes up a run that a killed kvmio left behind, under the lease of its tiers. */
+export async function takeUpRun(
+  unfinished: UnfinishedRun,
+  tiers: readonly string[],
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<RunSummary> {
+  using _lease = await context.leases.acquire([...tiers], `study ${unfinished.study}`, signal)
+  const { study, caseName, block, id } = unfinished
+  context.onEvent({ type: 'run-started', study, case: caseName, block, run: id, done: 0, of: 1 })
+  const summary = await resumeRun(unfinished, context, signal)
+  context.onEvent({ type: 'run-ended', ...summary })
+  return summary
+}
+
+async function runBlock(
+  { name, study }: StudyTask,
+  row: StudyRow,
+  cases: readonly CasePlan[],
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<RunSummary[]> {
+  const block = context.journal.openBlock(row.id)
+  const done = context.journal.casesDone(block.id)
+  const order = shuffled(cases, row.seed, block.number)
+  const runs: RunSummary[] = []
+  for (const point of order) {
+    if (done.has(point.name)) continue
+    if (signal.aborted) return runs
+    if (runs.length > 0) await rest(study.pause, signal)
+    const summary = await runCase(
+      name,
+      study,
+      point,
+      block,
+      { done: done.size, of: order.length },
+      context,
+      signal,
+    )
+    if (summary) runs.push(summary)
+    if (summary && summary.outcome !== 'abandoned') done.add(point.name)
+  }
+  if (signal.aborted) return runs
+  context.journal.endBlock(block.id)
+  context.onEvent({ type: 'block-ended', study: name, block: block.number })
+  return runs
+}
+
+/** Undefined when the signal came before it had begun. */
+async function runCase(
+  studyName: string,
+  study: StudyConfig,
+  point: CasePlan,
+  block: BlockRow,
+  progress: { done: number; of: number },
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<RunSummary | undefined> {
+  const { journal, onEvent } = context
+  const tiers = tiersOf(point.guest)
+  try {
+    using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
+    const plans = planVms(studyName, study, point, {
+      stateDir: context.stateDir,
+      tierDirectory: (tier) => context.tier(tier)?.tier.directory ?? '',
+      accelerator: await context.accelerator(point.guest),
+      appliance: await context.appliance(),
+      cgroup: context.cgroup,
+      runAs: context.runAs,
+    })
+    const { id: run, vmIds } = journal.startRun({
+      blockId: block.id,
+      caseName: point.name,
+      factors: point.factors,
+      manifest: await context.manifest(),
+      vms: plans.map((plan) => ({ name: plan.name, plan })),
+    })
+    const identity = { study: studyName, case: point.name, block: block.number, run }
+    onEvent({ type: 'run-started', ...identity, ...progress })
+    const members = plans.map((plan, index) => ({ id: vmIds[index]!, plan }))
+    const summary = await startRun(identity, members, context, signal)
+    onEvent({ type: 'run-ended', ...summary })
+    return summary
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
+  }
+}
+
+function withTiers(point: CasePlan, context: StudyContext): CasePlan {
+  if (point.skip !== undefined) return point
+  for (const name of tiersOf(point.guest)) {
+    const unavailable = context.tier(name)?.tier.unavailable
+    if (unavailable !== undefined)
+      return { ...point, skip: `tier ${name} is unavailable: ${unavailable}` }
+  }
+  return point
+}
+
+async function takeTurn(
+  study: string,
+  { leases, onEvent }: StudyContext,
+  signal: AbortSignal,
+): Promise<Disposable> {
+  const turn = `study ${study}`
+  if (leases.holderOf(turn))
+    onEvent({ type: 'waiting', study, for: `the block of ${study} that runs now` })
+  return await leases.acquire([turn], turn, signal)
+}
+
+async function rest(seconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(seconds * 1000, undefined, { signal }).catch(() => {})
+}
+
+function nothingToRun(study: string, skipped: readonly { case: string; reason: string }[]): string {
+  const reasons = skipped.map(({ case: name, reason }) => `\n  ${name}: ${reason}`).join('')
+  return `study ${study}: none of its cases can run on this host:${reasons}`
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import type { GuestConfig, StudyConfig, WorkloadConfig } from '../config/schema.ts'
+import type { BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
+import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import type { CasePlan } from './plan.ts'
+
+/** What the plans of a case's vms need from this host. */
+export interface Placement {
+  stateDir: string
+  /** Where each tier's images go. */
+  tierDirectory(tier: string): string
+  accelerator: VmPlan['accelerator']
+  /** The built-in system. */
+  appliance: { kernel: string; initrd: string }
+  /** The cgroup that holds those of the vms. */
+  cgroup?: string
+  runAs?: number
+}
+
+/** The vms of one run of a case. The same names come back with each repetition. */
+export function planVms(
+  studyName: string,
+  study: StudyConfig,
+  point: CasePlan,
+  placement: Placement,
+): VmPlan[] {
+  return Array.from({ length: study.vms }, (_, index) => {
+    const slot = index + 1
+    const name = `${studyName}-${point.name}-${slot}`
+    return {
+      name,
+      study: studyName,
+      case: point.name,
+      slot,
+      guest: study.guest,
+      system: point.guest.system === 'appliance' ? 'appliance' : 'own',
+      workload: study.workload.kind,
+      directory: join(placement.stateDir, 'vms', name),
+      accelerator: placement.accelerator,
+      memoryBytes: point.guest.memory,
+      vcpus: point.guest.vcpus,
+      boot: planBoot(point.guest, study.workload, placement),
+      drives: planDrives(name, point.guest, placement),
+      deadlines: point.guest.deadlines,
+      runAs: placement.runAs,
+      cgroup: placement.cgroup && join(placement.cgroup, name),
+    }
+  })
+}
+
+function planBoot(
+  guest: GuestConfig,
+  workload: WorkloadConfig,
+  { appliance }: Placement,
+): BootPlan {
+  const append = applianceAppend(workload, Object.keys(guest.drives))
+  if (guest.system === 'appliance') return { ...appliance, append }
+  const { kernel, initrd, append: own } = guest.system
+  return { kernel, initrd, append: `${append} ${own}`.trim() }
+}
+
+function planDrives(vm: string, guest: GuestConfig, { tierDirectory }: Placement): DrivePlan[] {
+  return Object.entries(guest.drives).map(([name, { tier, bus, format, cache, aio, size }]) => ({
+    name,
+    tier,
+    bus,
+    format,
+    cache,
+    aio,
+    sizeBytes: size,
+    file: join(tierDirectory(tier), `${vm}-${name}.${format}`),
+  }))
+}
