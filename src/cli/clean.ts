@@ -1,0 +1,53 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadConfig } from '../config/load.ts'
+import { removeOrphanVms } from '../guest/orphans.ts'
+import { Journal } from '../journal/journal.ts'
+import { lockState } from '../journal/lock.ts'
+import { findIoHierarchy, removeCgroup } from '../source/cgroup.ts'
+import { removeOrphans } from '../storage/orphans.ts'
+import { cgroupOf } from './engine.ts'
+import type { CommonOptions } from './options.ts'
+
+/** Ends and removes what a killed kvmio left on this host. Files in tiers and the journal's finished runs stay. */
+export async function clean({ configFile }: CommonOptions): Promise<void> {
+  const { state } = await loadConfig(configFile)
+  const exists = await access(state).then(
+    () => true,
+    () => false,
+  )
+  if (!exists) {
+    process.stdout.write(`${state} does not exist: there is nothing to clean\n`)
+    return
+  }
+  using _lock = lockState(state)
+  const procRoot = '/proc'
+  const hierarchy = await findIoHierarchy(procRoot)
+  const cgroup = cgroupOf(state)
+  const removed = [
+    ...(await removeOrphanVms({
+      procRoot,
+      vmsDir: join(state, 'vms'),
+      hierarchy,
+      cgroup,
+      keep: new Set(),
+    })),
+    ...(await removeOrphans(state)),
+    ...abandonRuns(join(state, 'journal.sqlite')),
+  ]
+  if (hierarchy) await removeCgroup(hierarchy, cgroup)
+  for (const line of removed) process.stdout.write(`removed ${line}\n`)
+  if (removed.length === 0) process.stdout.write('nothing was left behind\n')
+}
+
+function abandonRuns(file: string): string[] {
+  const journal = new Journal(file)
+  try {
+    return journal.unfinishedRuns().map(({ id, study, caseName }) => {
+      journal.endRun(id, 'abandoned', 'ended by kvmio clean')
+      return `run ${id} (${study}, ${caseName}) from those to take up`
+    })
+  } finally {
+    journal.close()
+  }
+}

@@ -1,0 +1,67 @@
+import { join } from 'node:path'
+import { KvmioError } from '../lib/errors.ts'
+import type { StudyEvent } from '../study/event.ts'
+import type { StudySummary } from '../study/runner.ts'
+import type { ControlHandlers } from '../web/control.ts'
+import type { Engine } from './engine.ts'
+import { statusOf } from './status.ts'
+
+/** What `run` asks of the kvmio that serves. */
+export interface RunRequest {
+  study: string
+  /** How many blocks; the study's own number by default. */
+  blocks?: number
+}
+
+/** What comes back: events, and the summary last. */
+export type RunMessage = { event: StudyEvent } | { summary: StudySummary }
+
+export function controlPath(stateDir: string): string {
+  return join(stateDir, 'control', 'kvmio.sock')
+}
+
+/** Does for another kvmio command what it asks for, on this one's tiers. */
+export function controlHandlers(engine: Engine, ending: AbortSignal): ControlHandlers {
+  return {
+    status: () => statusOf(engine),
+
+    async *runs(body, signal): AsyncGenerator<RunMessage> {
+      const { study, blocks } = parseRequest(body)
+      const messages: RunMessage[] = []
+      let wake = Promise.withResolvers<void>()
+      const unsubscribe = engine.onEvent((event) => {
+        if (event.study !== study) return
+        messages.push({ event })
+        wake.resolve()
+      })
+      const work = engine
+        .runStudy(study, blocks, AbortSignal.any([signal, ending]))
+        .finally(() => wake.resolve())
+      let ended = false
+      work.then(
+        () => (ended = true),
+        () => (ended = true),
+      )
+      try {
+        while (!ended || messages.length > 0) {
+          yield* messages.splice(0)
+          if (ended) break
+          await wake.promise
+          wake = Promise.withResolvers()
+        }
+        yield { summary: await work }
+      } finally {
+        unsubscribe()
+      }
+    },
+  }
+}
+
+function parseRequest(body: unknown): RunRequest {
+  const { study, blocks } = (body ?? {}) as Record<string, unknown>
+  if (typeof study !== 'string') throw new KvmioError('expected the name of a study')
+  if (blocks !== undefined && !(Number.isInteger(blocks) && Number(blocks) > 0)) {
+    throw new KvmioError(`expected a whole number of blocks, got ${JSON.stringify(blocks)}`)
+  }
+  return { study, blocks: blocks as number | undefined }
+}

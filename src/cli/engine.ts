@@ -1,0 +1,303 @@
+import { createHash } from 'node:crypto'
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ActiveStudy, Tier } from '../attribution/records.ts'
+import type { ConfigHolder } from '../config/watch.ts'
+import { removeOrphanVms } from '../guest/orphans.ts'
+import type { VmPlan } from '../guest/plan.ts'
+import { VmRegistry } from '../guest/registry.ts'
+import type { VmContext } from '../guest/running-vm.ts'
+import { type Manifest, readManifest } from '../host/manifest.ts'
+import { readQemuVersion } from '../host/qemu.ts'
+import { Journal, type UnfinishedRun } from '../journal/journal.ts'
+import { lockState } from '../journal/lock.ts'
+import { KvmioError } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { samplerErrors } from '../metrics/catalog.ts'
+import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
+import { Sampler, type Second } from '../sampler/sampler.ts'
+import {
+  armCgroup,
+  createCgroup,
+  findIoHierarchy,
+  type IoHierarchy,
+  removeCgroup,
+} from '../source/cgroup.ts'
+import { readDiskstats } from '../source/diskstats.ts'
+import { IostatReader } from '../source/iostat.ts'
+import { Leases } from '../storage/lease.ts'
+import { type OpenTier, openTier } from '../storage/tiers.ts'
+import type { StudyContext } from '../study/context.ts'
+import type { StudyEvent } from '../study/event.ts'
+import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { createHostParts, type HostParts } from './host-parts.ts'
+import type { ServeOptions } from './options.ts'
+import { version } from './version.ts'
+
+/** Everything of one state directory, from its lock to its vms: what `serve` and `run` stand on. */
+export class Engine {
+  readonly options: ServeOptions
+  readonly holder: ConfigHolder
+  readonly log: Log
+  readonly own: OwnMetrics = createOwnMetrics()
+  readonly registry = new VmRegistry()
+  readonly leases = new Leases()
+  readonly journal: Journal
+  readonly hierarchy: IoHierarchy | undefined
+  readonly sampler: Sampler
+  readonly iostat: IostatReader | undefined
+  readonly hostParts: HostParts
+  readonly #lock: Disposable
+  readonly #cgroup: string
+  readonly #vmContext: VmContext
+  readonly #runAs: number | undefined
+  readonly #tiers = new Map<string, OpenTier>()
+  readonly #studies = new Map<string, { executions: number; active: ActiveStudy }>()
+  readonly #secondListeners = new Set<(second: Second) => void>()
+  readonly #eventListeners = new Set<(event: StudyEvent) => void>()
+  #manifest: Promise<Manifest> | undefined
+
+  /** Takes the state directory; throws when another kvmio has it. Nothing is started yet. */
+  static async open(
+    options: ServeOptions,
+    holder: ConfigHolder,
+    log: Log,
+    signal: AbortSignal,
+  ): Promise<Engine> {
+    const { state, qemu } = holder.current
+    await readQemuVersion(qemu.binary)
+    await mkdir(state, { recursive: true, mode: 0o711 })
+    await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
+    const hierarchy = await findIoHierarchy(options.procRoot)
+    const engine = new Engine(options, holder, log, lockState(state), hierarchy)
+    // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
+    signal.addEventListener('abort', () => void engine.iostat?.stop(), { once: true })
+    return engine
+  }
+
+  private constructor(
+    options: ServeOptions,
+    holder: ConfigHolder,
+    log: Log,
+    lock: Disposable,
+    hierarchy: IoHierarchy | undefined,
+  ) {
+    const { state, qemu } = holder.current
+    this.options = options
+    this.holder = holder
+    this.log = log
+    this.#lock = lock
+    this.hierarchy = hierarchy
+    this.#cgroup = cgroupOf(state)
+    this.#runAs = process.getuid?.() === 0 ? qemu.user : undefined
+    this.journal = new Journal(join(state, 'journal.sqlite'))
+    const now = () => Date.now() / 1000
+    this.#vmContext = { procRoot: options.procRoot, binary: qemu.binary, hierarchy, log, now }
+    this.hostParts = createHostParts(state, this.journal, this.#vmContext, this.#runAs)
+    this.sampler = new Sampler({
+      procRoot: options.procRoot,
+      hierarchy,
+      vms: () => this.registry.records(),
+      tiers: () => this.tiers(),
+      onError: (source, error) => {
+        this.own.inc(samplerErrors, { source })
+        log.debug({ source, err: error }, 'a reading of the sampler was missed')
+      },
+      onSecond: (second) => {
+        for (const listener of this.#secondListeners) listener(second)
+      },
+    })
+    this.iostat = options.collectors.has('iostat')
+      ? new IostatReader({
+          intervalSeconds: 1,
+          now: () => performance.now(),
+          onError: (error) => log.warn({ err: error }, 'iostat'),
+        })
+      : undefined
+  }
+
+  /** Removes what a killed kvmio left and no run owns, opens the tiers and starts to sample. Gives the runs to take up. */
+  async start(): Promise<UnfinishedRun[]> {
+    const { state } = this.holder.current
+    const unfinished = this.journal.unfinishedRuns()
+    const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
+    await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
+    for (const line of await this.#removeOrphans(keep))
+      this.log.info(`removed ${line}, left by a kvmio that was killed`)
+    if (this.hierarchy) await createCgroup(this.hierarchy, this.#cgroup)
+    await Promise.all(
+      Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
+    )
+    this.sampler.start()
+    this.iostat?.start()
+    return unfinished
+  }
+
+  tiers(): Tier[] {
+    return [...this.#tiers.values()].map(({ tier }) => tier)
+  }
+
+  openTiers(): OpenTier[] {
+    return [...this.#tiers.values()]
+  }
+
+  activeStudies(): ActiveStudy[] {
+    return [...this.#studies.values()].map(({ active }) => active)
+  }
+
+  /** Calls back for each event of each study; the returned function ends that. */
+  onEvent(listener: (event: StudyEvent) => void): () => void {
+    this.#eventListeners.add(listener)
+    return () => this.#eventListeners.delete(listener)
+  }
+
+  /** Runs a study of the config that is in force now. */
+  async runStudy(
+    name: string,
+    blocks: number | undefined,
+    signal: AbortSignal,
+  ): Promise<StudySummary> {
+    const { studies, guests } = this.holder.current
+    const study = studies[name]
+    if (!study) {
+      throw new KvmioError(
+        `no study ${name}; the config has ${Object.keys(studies).join(', ') || 'none'}`,
+      )
+    }
+    const guest = guests[study.guest]!
+    const hash = sha256(JSON.stringify({ study, guest }))
+    return await this.#execute(name, () =>
+      runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal),
+    )
+  }
+
+  /** Sees a run of a killed kvmio to its end. */
+  async takeUp(run: UnfinishedRun, signal: AbortSignal): Promise<void> {
+    const plans = run.vms.map(({ plan }) => plan as VmPlan)
+    const tiers = [...new Set(plans.flatMap(({ drives }) => drives.map(({ tier }) => tier)))]
+    this.log.info({ study: run.study, case: run.caseName }, `taking up run ${run.id}`)
+    await this.#execute(run.study, () => takeUpRun(run, tiers, this.#studyContext(), signal))
+  }
+
+  /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
+  async close(): Promise<void> {
+    await Promise.all([this.sampler.stop(), this.iostat?.stop()])
+    for (const open of this.#tiers.values()) {
+      await open
+        .close()
+        .catch((error) => this.log.error({ tier: open.tier.name, err: error }, 'tier not closed'))
+    }
+    if (this.hierarchy) {
+      await removeCgroup(this.hierarchy, this.#cgroup).catch((error) =>
+        this.log.error({ err: error }, 'cgroup'),
+      )
+    }
+    this.journal.close()
+    this.#lock[Symbol.dispose]()
+  }
+
+  async #execute<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const entry = this.#studies.get(name) ?? { executions: 0, active: { name } }
+    this.#studies.set(name, entry)
+    entry.executions += 1
+    try {
+      return await work()
+    } finally {
+      entry.executions -= 1
+      if (entry.executions === 0) {
+        this.#studies.delete(name)
+        this.registry.forget(name)
+      }
+    }
+  }
+
+  #studyContext(): StudyContext {
+    const { state, qemu } = this.holder.current
+    return {
+      stateDir: state,
+      journal: this.journal,
+      registry: this.registry,
+      leases: this.leases,
+      vm: this.#vmContext,
+      tier: (name) => this.#tiers.get(name),
+      appliance: () => this.hostParts.appliance(),
+      accelerator: (guest) => this.hostParts.accelerator(guest),
+      manifest: () =>
+        (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
+      cgroup: this.hierarchy && this.#cgroup,
+      runAs: this.#runAs,
+      onSecond: (listener) => {
+        this.#secondListeners.add(listener)
+        return () => this.#secondListeners.delete(listener)
+      },
+      onEvent: (event) => this.#take(event),
+      takeLast: (vm) => this.sampler.takeLast(vm),
+    }
+  }
+
+  #take(event: StudyEvent): void {
+    const active = this.#studies.get(event.study)?.active
+    if (active && event.type === 'run-started') {
+      active.run = { case: event.case, block: event.block, id: event.run }
+    }
+    if (active && event.type === 'run-ended') active.run = undefined
+    for (const listener of this.#eventListeners) listener(event)
+  }
+
+  async #openTier(name: string, stateDir: string): Promise<void> {
+    const config = this.holder.current.tiers[name]!
+    const { procRoot, sysRoot } = this.options
+    const cgroups = this.hierarchy && { hierarchy: this.hierarchy, parent: this.#cgroup }
+    const open = await openTier(name, config, {
+      stateDir,
+      procRoot,
+      sysRoot,
+      log: this.log,
+      cgroups,
+    })
+    this.#tiers.set(name, open)
+    const { tier } = open
+    if (tier.unavailable !== undefined) {
+      this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)
+      return
+    }
+    this.log.info(
+      `tier ${name}: ${tier.directory} on ${tier.filesystem}${tier.device ? `, device ${tier.device}` : ''}`,
+    )
+    await this.#arm(tier).catch((error) =>
+      this.log.warn({ tier: name, err: error }, 'cgroups may not count I/O on this tier'),
+    )
+  }
+
+  async #arm({ device }: Tier): Promise<void> {
+    if (!this.hierarchy || device === undefined) return
+    const stats = await readDiskstats(this.options.procRoot)
+    const stat = stats.find((stat) => stat.device === device)
+    if (stat) await armCgroup(this.hierarchy, this.#cgroup, `${stat.major}:${stat.minor}`)
+  }
+
+  #removeOrphans(keep: ReadonlySet<string>): Promise<string[]> {
+    const { procRoot } = this.options
+    const cgroup = this.hierarchy && this.#cgroup
+    return removeOrphanVms({
+      procRoot,
+      vmsDir: this.#vmsDir,
+      hierarchy: this.hierarchy,
+      cgroup,
+      keep,
+    })
+  }
+
+  get #vmsDir(): string {
+    return join(this.holder.current.state, 'vms')
+  }
+}
+
+/** The cgroup of a state directory: two kvmio on one host do not meet. */
+export function cgroupOf(stateDir: string): string {
+  return `kvmio-${sha256(stateDir).slice(0, 8)}`
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,89 @@
+import { join } from 'node:path'
+import type { GuestConfig } from '../config/schema.ts'
+import type { VmContext } from '../guest/running-vm.ts'
+import { type Appliance, buildAppliance } from '../guest/systems/appliance.ts'
+import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { type KvmVerdict, kvmFingerprint, tryKvm } from '../host/accelerator.ts'
+import { readQemuVersion } from '../host/qemu.ts'
+import type { Journal } from '../journal/journal.ts'
+import { KvmioError } from '../lib/errors.ts'
+
+// Under KVM the appliance is at its first phase in about a second; a host where it takes longer is no KVM host.
+const KVM_TRIAL_SECONDS = 15
+
+export interface HostParts {
+  /** The built-in system; built once. */
+  appliance(): Promise<Appliance>
+  /** What was found of KVM earlier, if this host has not changed since. */
+  knownKvm(): Promise<KvmVerdict | undefined>
+  /** Whether guests boot under KVM here; tried once for this host, kernel and qemu. */
+  kvm(): Promise<KvmVerdict>
+  /** What a guest's `accel` comes out as. */
+  accelerator(guest: Pick<GuestConfig, 'accel'>): Promise<'kvm' | 'tcg'>
+}
+
+/** What is dear to find out about this host, found out when it is first asked for and then kept. */
+export function createHostParts(
+  stateDir: string,
+  journal: Journal,
+  vm: VmContext,
+  runAs?: number,
+): HostParts {
+  const appliance = once(() => buildAppliance({ cacheDir: join(stateDir, 'systems'), log: vm.log }))
+
+  const fingerprint = once(async () =>
+    kvmFingerprint(vm.procRoot, await readQemuVersion(vm.binary)),
+  )
+  const knownKvm = async () => journal.hostVerdict<KvmVerdict>('kvm', await fingerprint())
+
+  const kvm = once(async (): Promise<KvmVerdict> => {
+    const known = await knownKvm()
+    if (known) return known
+    vm.log.info(`trying whether a guest boots under KVM here: up to ${KVM_TRIAL_SECONDS} s, once`)
+    const { kernel, initrd } = await appliance()
+    const boot = {
+      kernel,
+      initrd,
+      append: applianceAppend({ kind: 'idle', time: KVM_TRIAL_SECONDS }, []),
+    }
+    const directory = join(stateDir, 'kvm-trial')
+    const verdict = await tryKvm({ boot, directory, runAs, limitSeconds: KVM_TRIAL_SECONDS }, vm)
+    journal.setHostVerdict('kvm', await fingerprint(), verdict)
+    return verdict
+  })
+
+  const announced = once(async () => {
+    const { boots, reason } = await kvm()
+    if (boots) vm.log.info(`guests run under KVM: ${reason}`)
+    else
+      vm.log.warn(
+        `guests run under TCG, qemu's emulation, and not under KVM: ${reason}. Compare no times with those of KVM hosts`,
+      )
+  })
+
+  return {
+    appliance,
+    knownKvm,
+    kvm,
+    async accelerator({ accel }) {
+      if (accel === 'tcg') return 'tcg'
+      const { boots, reason } = await kvm()
+      if (accel === 'kvm' && !boots)
+        throw new KvmioError(`accel: kvm cannot be had here: ${reason}`)
+      await announced()
+      return boots ? 'kvm' : 'tcg'
+    },
+  }
+}
+
+/** Does the work at the first call and gives its result to all; a failure is tried again by the next. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined
+  return () => {
+    result ??= work().catch((error) => {
+      result = undefined
+      throw error
+    })
+    return result
+  }
+}

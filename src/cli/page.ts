@@ -1,0 +1,58 @@
+import { createCollectors } from '../collector/all.ts'
+import { type Collector, collectAll } from '../collector/collector.ts'
+import * as m from '../metrics/catalog.ts'
+import { type Sample, sample } from '../metrics/family.ts'
+import { renderSamples } from '../metrics/render.ts'
+import type { Engine } from './engine.ts'
+import { deviceFilter } from './options.ts'
+import { version } from './version.ts'
+
+export interface PageRequest {
+  /** Names of the only collectors to run; all when empty. */
+  collect: readonly string[]
+  exclude: readonly string[]
+  timeoutMs: number
+}
+
+/** Makes the function that answers a scrape: reads every source now and renders what it saw. */
+export function createPage(engine: Engine): (request: PageRequest) => Promise<string> {
+  const { options, own, log } = engine
+  const collectors = createCollectors().filter(({ name }) => options.collectors.has(name))
+  const showsDevice = deviceFilter(options)
+  for (const { name } of collectors) own.inc(m.scrapeErrors, { collector: name }, 0)
+  return async ({ collect, exclude, timeoutMs }) => {
+    const chosen = ({ name }: Collector) =>
+      collect.length > 0 ? collect.includes(name) : !exclude.includes(name)
+    const samples = await collectAll(collectors.filter(chosen), {
+      procRoot: options.procRoot,
+      sysRoot: options.sysRoot,
+      vms: engine.registry.records(),
+      knownVms: engine.registry.known(),
+      tiers: engine.tiers(),
+      studies: engine.activeStudies(),
+      sampler: engine.sampler,
+      journal: engine.journal,
+      iostat: engine.iostat,
+      hierarchy: engine.hierarchy,
+      showsDevice,
+      timeoutMs,
+      onError(collector, error) {
+        own.inc(m.scrapeErrors, { collector })
+        log.debug({ collector, err: error }, 'a part of a scrape failed')
+      },
+    })
+    const page = renderSamples([...samples, ...ownSamples(engine)], (series) =>
+      log.error({ series }, 'the same series twice in one scrape'),
+    )
+    return page + (await own.text())
+  }
+}
+
+function ownSamples({ holder }: Engine): Sample[] {
+  const { platform, arch, version: nodeversion } = process
+  return [
+    sample(m.configReloadSuccessful, {}, holder.lastReloadSuccessful ? 1 : 0),
+    sample(m.configReloadTime, {}, holder.lastReloadTime),
+    sample(m.buildInfo, { version, nodeversion, platform, arch }, 1),
+  ]
+}

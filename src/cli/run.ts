@@ -1,0 +1,108 @@
+import { loadConfig } from '../config/load.ts'
+import { ConfigHolder } from '../config/watch.ts'
+import { KvmioError } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import type { StudySummary } from '../study/runner.ts'
+import { callControl } from '../web/control.ts'
+import { controlPath, type RunMessage, type RunRequest } from './control.ts'
+import { Engine } from './engine.ts'
+import { listenWeb } from './listen.ts'
+import type { ServeOptions } from './options.ts'
+import { createProgress, type Progress } from './progress.ts'
+import { runTable, TABLE_NOTE } from './run-table.ts'
+
+export interface RunOptions extends ServeOptions {
+  studies: readonly string[]
+  /** How many blocks of each; the study's own number by default. */
+  blocks?: number
+}
+
+/** Runs studies one after another and prints what they came to. False when a run did not pass. */
+export async function runStudies(
+  options: RunOptions,
+  log: Log,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const config = await loadConfig(options.configFile)
+  const known = Object.keys(config.studies)
+  const unknown = options.studies.filter((name) => !known.includes(name))
+  if (unknown.length > 0) {
+    throw new KvmioError(
+      `no study ${unknown.join(', ')}; ${options.configFile} has ${known.join(', ') || 'none'}`,
+    )
+  }
+  const progress = createProgress(process.stderr)
+  try {
+    const summaries =
+      (await handOver(options, config.state, progress, signal)) ??
+      (await runHere(options, log, progress, signal))
+    for (const summary of summaries) process.stdout.write(report(summary))
+    return (
+      !signal.aborted &&
+      summaries.every(({ runs }) => runs.every(({ outcome }) => outcome === 'passed'))
+    )
+  } finally {
+    progress.stop()
+  }
+}
+
+/** Lets the kvmio that serves this state directory do the work; undefined when there is none. */
+async function handOver(
+  { studies, blocks }: RunOptions,
+  stateDir: string,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<StudySummary[] | undefined> {
+  const path = controlPath(stateDir)
+  if (!(await callControl({ path, method: 'GET', url: '/v1/status' }))) return undefined
+  process.stderr.write('handed over to the kvmio that serves this state directory\n')
+  const summaries: StudySummary[] = []
+  for (const study of studies) {
+    const body: RunRequest = { study, blocks }
+    await callControl({
+      path,
+      method: 'POST',
+      url: '/v1/runs',
+      body,
+      signal,
+      onEvent(message) {
+        const { event, summary } = message as { [K in 'event' | 'summary']?: never } & RunMessage
+        if (event) progress.event(event)
+        if (summary) summaries.push(summary)
+      },
+    })
+  }
+  return summaries
+}
+
+/** Does the work itself, and serves its metrics meanwhile. */
+async function runHere(
+  options: RunOptions,
+  log: Log,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<StudySummary[]> {
+  const holder = new ConfigHolder(await loadConfig(options.configFile), { log })
+  const engine = await Engine.open(options, holder, log, signal)
+  try {
+    const web = await listenWeb(engine, () => undefined)
+    try {
+      engine.onEvent((event) => progress.event(event))
+      for (const run of await engine.start()) await engine.takeUp(run, signal)
+      const summaries: StudySummary[] = []
+      for (const study of options.studies) {
+        if (!signal.aborted) summaries.push(await engine.runStudy(study, options.blocks, signal))
+      }
+      return summaries
+    } finally {
+      await web.close()
+    }
+  } finally {
+    await engine.close()
+  }
+}
+
+function report({ runs, skipped }: StudySummary): string {
+  const left = skipped.map(({ case: name, reason }) => `skipped ${name}: ${reason}\n`).join('')
+  return runs.length === 0 ? left : `\n${runTable(runs)}\n\n${left}${TABLE_NOTE}\n`
+}

@@ -1,0 +1,29 @@
+import { formatBytes } from '../lib/quantities.ts'
+import type { Status } from '../web/landing-page.ts'
+import type { Engine } from './engine.ts'
+
+/** The state of things as tables for people. */
+export function statusOf(engine: Engine): Status {
+  return {
+    Tiers: engine.tiers().map(({ name, kind, filesystem, device, directory, unavailable }) => ({
+      tier: name,
+      kind,
+      filesystem: filesystem ?? '',
+      device: device ?? '',
+      state: unavailable === undefined ? (directory ?? '') : `unavailable: ${unavailable}`,
+    })),
+    Studies: engine.activeStudies().map(({ name, run }) => ({
+      study: name,
+      now: run ? `${run.case} (block ${run.block}, run ${run.id})` : 'rests',
+    })),
+    Vms: engine.registry.running().map(({ plan, record, phase }) => ({
+      vm: plan.name,
+      phase: phase?.name ?? 'starting',
+      accelerator: plan.accelerator,
+      memory: formatBytes(plan.memoryBytes),
+      drives: record.drives
+        .map(({ name, bus, format, tier }) => `${name}: ${bus}, ${format}, ${tier}`)
+        .join('; '),
+    })),
+  }
+}

@@ -1,0 +1,79 @@
+import { Command, CommanderError } from 'commander'
+import { check } from './cli/check.ts'
+import { clean } from './cli/clean.ts'
+import { doctor } from './cli/doctor.ts'
+import { addCommonOptions, addServeOptions, commonOptions, serveOptions } from './cli/options.ts'
+import { plan } from './cli/plan.ts'
+import { runStudies } from './cli/run.ts'
+import { serve } from './cli/serve.ts'
+import { version } from './cli/version.ts'
+import { ConfigError, KvmioError } from './lib/errors.ts'
+import { createLog } from './lib/log.ts'
+
+// The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
+const FAILED = 1
+const BAD_USAGE = 2
+
+const ending = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (ending.signal.aborted && signal === 'SIGINT') process.exit(FAILED) // who presses Ctrl-C twice does not wait
+    process.stderr.write(`${signal}: ending the vms and giving back what is theirs\n`)
+    ending.abort(signal)
+  })
+}
+
+const program = new Command('kvmio')
+  .description(
+    'Launches qemu-kvm benchmark guests and counts each disk transaction at every layer.',
+  )
+  .version(version, '--version')
+  .exitOverride()
+  .showSuggestionAfterError()
+
+addServeOptions(
+  program.command('serve').description('serve metrics and run the studies that have a schedule'),
+).action(async (flags) => {
+  const options = serveOptions(flags)
+  await serve(options, createLog(options.log), ending.signal)
+})
+
+addServeOptions(program.command('run').description('run studies and print what they came to'))
+  .argument('<study...>')
+  .option('--once', 'one block: each case once')
+  .action(async (studies, flags) => {
+    const options = { ...serveOptions(flags), studies, blocks: flags.once ? 1 : undefined }
+    const passed = await runStudies(options, createLog(options.log), ending.signal)
+    if (!passed) process.exitCode = FAILED
+  })
+
+addCommonOptions(
+  program.command('plan').description('print the cases of studies, without starting anything'),
+)
+  .argument('[study...]')
+  .action((studies, flags) => plan({ ...commonOptions(flags), studies }))
+
+addCommonOptions(program.command('check').description('check the config')).action((flags) =>
+  check(commonOptions(flags)),
+)
+
+addCommonOptions(
+  program.command('doctor').description('list what this host can and cannot do'),
+).action((flags) => doctor(commonOptions(flags)))
+
+addCommonOptions(
+  program.command('clean').description('end and remove what a killed kvmio left on this host'),
+).action((flags) => clean(commonOptions(flags)))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : BAD_USAGE
+  } else if (error instanceof KvmioError) {
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = error instanceof ConfigError ? BAD_USAGE : FAILED
+  } else {
+    throw error
+  }
+}
