@@ -7,7 +7,7 @@ import { plan } from './cli/plan.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
-import { ConfigError, KvmioError } from './lib/errors.ts'
+import { ConfigError, KvmioError, UsageError } from './lib/errors.ts'
 import { createLog } from './lib/log.ts'
 
 // The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
@@ -72,7 +72,8 @@ try {
     process.exitCode = error.exitCode === 0 ? 0 : BAD_USAGE
   } else if (error instanceof KvmioError) {
     process.stderr.write(`${error.message}\n`)
-    process.exitCode = error instanceof ConfigError ? BAD_USAGE : FAILED
+    const isUsage = error instanceof ConfigError || error instanceof UsageError
+    process.exitCode = isUsage ? BAD_USAGE : FAILED
   } else {
     throw error
   }

@@ -52,7 +52,7 @@ export class Engine {
   readonly #vmContext: VmContext
   readonly #runAs: number | undefined
   readonly #tiers = new Map<string, OpenTier>()
-  readonly #studies = new Map<string, { executions: number; active: ActiveStudy }>()
+  readonly #studies = new Map<string, { holders: number; active: ActiveStudy }>()
   readonly #secondListeners = new Set<(second: Second) => void>()
   readonly #eventListeners = new Set<(event: StudyEvent) => void>()
   #manifest: Promise<Manifest> | undefined
@@ -166,9 +166,8 @@ export class Engine {
     }
     const guest = guests[study.guest]!
     const hash = sha256(JSON.stringify({ study, guest }))
-    return await this.#execute(name, () =>
-      runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal),
-    )
+    using _held = this.holdStudy(name)
+    return await runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal)
   }
 
   /** Sees a run of a killed kvmio to its end. */
@@ -176,7 +175,8 @@ export class Engine {
     const plans = run.vms.map(({ plan }) => plan as VmPlan)
     const tiers = [...new Set(plans.flatMap(({ drives }) => drives.map(({ tier }) => tier)))]
     this.log.info({ study: run.study, case: run.caseName }, `taking up run ${run.id}`)
-    await this.#execute(run.study, () => takeUpRun(run, tiers, this.#studyContext(), signal))
+    using _held = this.holdStudy(run.study)
+    await takeUpRun(run, tiers, this.#studyContext(), signal)
   }
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
@@ -196,18 +196,18 @@ export class Engine {
     this.#lock[Symbol.dispose]()
   }
 
-  async #execute<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const entry = this.#studies.get(name) ?? { executions: 0, active: { name } }
+  /** Keeps a study among the active ones, with what is known of its vms, until it is disposed of. */
+  holdStudy(name: string): Disposable {
+    const entry = this.#studies.get(name) ?? { holders: 0, active: { name } }
     this.#studies.set(name, entry)
-    entry.executions += 1
-    try {
-      return await work()
-    } finally {
-      entry.executions -= 1
-      if (entry.executions === 0) {
+    entry.holders += 1
+    return {
+      [Symbol.dispose]: () => {
+        entry.holders -= 1
+        if (entry.holders > 0) return
         this.#studies.delete(name)
         this.registry.forget(name)
-      }
+      },
     }
   }
 

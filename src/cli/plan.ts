@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load.ts'
-import { KvmioError } from '../lib/errors.ts'
+import { UsageError } from '../lib/errors.ts'
 import { formatBytes } from '../lib/quantities.ts'
 import { planCases } from '../study/plan.ts'
 import { spaceNeeded } from '../study/space.ts'
@@ -18,7 +18,7 @@ export async function plan({ configFile, studies: names }: PlanOptions): Promise
   for (const name of chosen) {
     const study = studies[name]
     if (!study) {
-      throw new KvmioError(
+      throw new UsageError(
         `no study ${name}; ${configFile} has ${Object.keys(studies).join(', ') || 'none'}`,
       )
     }

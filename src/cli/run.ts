@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/load.ts'
 import { ConfigHolder } from '../config/watch.ts'
-import { KvmioError } from '../lib/errors.ts'
+import { UsageError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { StudySummary } from '../study/runner.ts'
 import { callControl } from '../web/control.ts'
@@ -27,7 +27,7 @@ export async function runStudies(
   const known = Object.keys(config.studies)
   const unknown = options.studies.filter((name) => !known.includes(name))
   if (unknown.length > 0) {
-    throw new KvmioError(
+    throw new UsageError(
       `no study ${unknown.join(', ')}; ${options.configFile} has ${known.join(', ') || 'none'}`,
     )
   }

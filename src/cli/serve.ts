@@ -77,6 +77,7 @@ async function takeUp(engine: Engine, run: UnfinishedRun, signal: AbortSignal): 
 
 /** Runs a continuous study as long as the config has it, each block with the config then in force. */
 async function keepRunning(engine: Engine, name: string, signal: AbortSignal): Promise<void> {
+  using _held = engine.holdStudy(name)
   while (!signal.aborted && engine.holder.current.studies[name]?.schedule !== undefined) {
     try {
       await engine.runStudy(name, 1, signal)

@@ -1,9 +1,10 @@
-import { access, constants, readFile } from 'node:fs/promises'
+import { access, constants, readFile, rm } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { launchVm } from '../guest/launch.ts'
 import type { VmPlan } from '../guest/plan.ts'
-import type { VmContext } from '../guest/running-vm.ts'
+import type { RunningVm, VmContext, VmEnd } from '../guest/running-vm.ts'
 import { codeOf, messageOf } from '../lib/errors.ts'
 
 /** Whether guests boot under KVM here, and how that was found. */
@@ -22,6 +23,7 @@ export interface KvmTrial {
   limitSeconds: number
 }
 
+const POLL_MS = 100
 const NO_LISTENER = { started() {}, booted() {}, phases() {}, async ended() {} }
 
 /**
@@ -38,24 +40,17 @@ export async function tryKvm(trial: KvmTrial, context: VmContext): Promise<KvmVe
   }
   try {
     const vm = await launchVm(trialPlan(trial), context, NO_LISTENER)
-    const deadline = context.now() + trial.limitSeconds
-    while (!vm.phase && context.now() < deadline) {
-      const end = await Promise.race([
-        vm.finished,
-        new Promise((resolve) => setTimeout(resolve, 100)),
-      ])
-      if (end) break
-    }
+    const end = await firstPhase(vm, context.now() + trial.limitSeconds, context)
     const booted = vm.phase !== undefined
     await vm.stop('the trial is over')
-    return booted
-      ? { boots: true, reason: 'a guest booted on it' }
-      : {
-          boots: false,
-          reason: `/dev/kvm opens, but a guest did not boot on it in ${trial.limitSeconds} s`,
-        }
+    if (booted) return { boots: true, reason: 'a guest booted on it' }
+    const why =
+      end?.reason?.split('\n')[0] ?? `a guest did not boot on it in ${trial.limitSeconds} s`
+    return { boots: false, reason: `/dev/kvm opens, but ${why}` }
   } catch (error) {
     return { boots: false, reason: `/dev/kvm opens, but ${messageOf(error)}` }
+  } finally {
+    await rm(trial.directory, { recursive: true, force: true })
   }
 }
 
@@ -64,6 +59,19 @@ export async function kvmFingerprint(procRoot: string, qemuVersion: string): Pro
   const cpuinfo = await readFile(join(procRoot, 'cpuinfo'), 'utf8')
   const model = /^model name\s*:\s*(.*)$/m.exec(cpuinfo)?.[1] ?? 'unknown processor'
   return [release(), `qemu ${qemuVersion}`, model].join(', ')
+}
+
+/** Waits for the guest's first phase; gives how the vm ended if it did so before. */
+async function firstPhase(
+  vm: RunningVm,
+  deadline: number,
+  { now }: VmContext,
+): Promise<VmEnd | undefined> {
+  while (!vm.phase && now() < deadline) {
+    const end = await Promise.race([vm.finished, sleep(POLL_MS)])
+    if (end) return end
+  }
+  return undefined
 }
 
 function trialPlan({ boot, directory, runAs, limitSeconds }: KvmTrial): VmPlan {
@@ -81,7 +89,8 @@ function trialPlan({ boot, directory, runAs, limitSeconds }: KvmTrial): VmPlan {
     vcpus: 1,
     boot,
     drives: [],
-    deadlines: { start: 10, boot: limitSeconds, phase: limitSeconds },
+    // The trial's own limit comes first.
+    deadlines: { start: 10, boot: 2 * limitSeconds, phase: 2 * limitSeconds },
     runAs,
   }
 }

@@ -23,6 +23,11 @@ export class ConfigError extends KvmioError {
   }
 }
 
+/** A command line that asks for what is not there, or for two things at once. */
+export class UsageError extends KvmioError {
+  override name = 'UsageError'
+}
+
 /** Something that was awaited did not come in time. */
 export class DeadlineError extends KvmioError {
   override name = 'DeadlineError'
