@@ -23,7 +23,6 @@ const PROGRAMS = [
   ['iostat', 'sysstat', "gives the host's second opinion on its devices"],
   ['fio', 'fio', 'calibrates tiers'],
   ['cpio', 'cpio', "packs the built-in guest's initramfs"],
-  ['depmod', 'kmod', "orders the built-in guest's modules"],
   ['xz', 'xz-utils', "unpacks the built-in guest's kernel"],
   ['mkfs.ext4', 'e2fsprogs', 'makes the filesystem of a tier'],
   ['losetup', 'mount', 'makes a loop file a device'],

@@ -1,11 +1,13 @@
-import { access } from 'node:fs/promises'
+import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadConfig } from '../config/load.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { codeOf } from '../lib/errors.ts'
 import { findIoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import { removeOrphans } from '../storage/orphans.ts'
+import { controlPath } from './control.ts'
 import { cgroupOf } from './engine.ts'
 import type { CommonOptions } from './options.ts'
 
@@ -33,11 +35,22 @@ export async function clean({ configFile }: CommonOptions): Promise<void> {
       keep: new Set(),
     })),
     ...(await removeOrphans(state)),
+    ...(await removeSocket(controlPath(state))),
     ...abandonRuns(join(state, 'journal.sqlite')),
   ]
   if (hierarchy) await removeCgroup(hierarchy, cgroup)
   for (const line of removed) process.stdout.write(`removed ${line}\n`)
   if (removed.length === 0) process.stdout.write('nothing was left behind\n')
+}
+
+async function removeSocket(path: string): Promise<string[]> {
+  try {
+    await rm(path)
+    return [`the control socket ${path}`]
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 function abandonRuns(file: string): string[] {

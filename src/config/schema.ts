@@ -41,7 +41,8 @@ const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
 const TIME = 'a duration with a unit, such as 10ms, 30s or 5m'
 const bytes = (minimum: string, maximum = MAX_DISK) =>
   quantity(parseBytes, SIZE, 'B|KiB|MiB|GiB|TiB', minimum, maximum)
-const seconds = (minimum = '0s') => quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, MAX_TIME)
+const seconds = (minimum = '0s', maximum = MAX_TIME) =>
+  quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, maximum)
 
 const driveSchema = z.strictObject({
   tier: z.string('the name of a tier').describe('The tier that holds the image'),
@@ -164,7 +165,8 @@ const tier = z
     emulate: z
       .strictObject({
         // nbdkit's delay filter takes 2.5ms as 2ms without a word (measured with nbdkit 1.32).
-        serviceTime: seconds()
+        // A request that takes longer blocks, uninterruptibly, whoever looks at the device's queue in sysfs.
+        serviceTime: seconds('0s', '1s')
           .refine(wholeMilliseconds, 'whole milliseconds, at least 1ms')
           .describe('Whole milliseconds: one request at a time, each takes this long'),
       })

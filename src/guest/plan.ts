@@ -1,15 +1,10 @@
 import { join } from 'node:path'
+import type { VmIdentity } from '../attribution/records.ts'
 import type { DriveConfig, GuestConfig } from '../config/schema.ts'
+import { CACHE_MODES } from './cache-mode.ts'
 
 /** What one qemu process is made from; journalled, so that a later kvmio can take the vm over. */
-export interface VmPlan {
-  name: string
-  study: string
-  case: string
-  slot: number
-  guest: string
-  system: string
-  workload: string
+export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   /** The vm's own folder: sockets, logs. */
   directory: string
   accelerator: 'kvm' | 'tcg'
@@ -61,4 +56,15 @@ export function vmFiles(directory: string) {
 /** The id of the qemu device of a drive. qemu's ids begin with a letter, names need not. */
 export function driveId(drive: { name: string }): string {
   return `drive-${drive.name}`
+}
+
+/** What the vm is called and made from, for metrics. */
+export function identityOf(plan: VmPlan): VmIdentity {
+  const { name, study, slot, guest, system, workload, accelerator } = plan
+  const drives = plan.drives.map((drive) => ({
+    ...drive,
+    id: driveId(drive),
+    direct: CACHE_MODES[drive.cache].direct,
+  }))
+  return { name, study, case: plan.case, slot, guest, system, workload, accelerator, drives }
 }

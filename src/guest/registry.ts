@@ -13,9 +13,10 @@ export class VmRegistry {
     this.#known.set(name, { identity: vm.identity, outcome: this.#known.get(name)?.outcome })
   }
 
-  ended(vm: RunningVm, outcome: Outcome): void {
-    this.#running.delete(vm.plan.name)
-    this.#known.set(vm.plan.name, { identity: vm.identity, outcome })
+  /** Of one that never ran too: that it could not be had is how it went. */
+  ended(identity: VmIdentity, outcome: Outcome): void {
+    this.#running.delete(identity.name)
+    this.#known.set(identity.name, { identity, outcome })
   }
 
   /** The study has ended: nothing of its vms stays. */

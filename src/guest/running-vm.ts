@@ -9,8 +9,7 @@ import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import { type PhaseLine, PhaseLog } from '../source/phase-channel.ts'
 import { isSameProcess } from '../source/proc.ts'
 import { Qmp, type QmpEvent } from '../source/qmp.ts'
-import { CACHE_MODES } from './cache-mode.ts'
-import { driveId, type VmPlan, vmFiles } from './plan.ts'
+import { identityOf, type VmPlan, vmFiles } from './plan.ts'
 import { endingOf, endProcess, lastLines, type QemuProcess, waitForEnd } from './qemu-process.ts'
 
 /** What a vm needs from the world around it. */
@@ -284,14 +283,4 @@ export async function removeVmRemains(
   const { qmp, qmpDebug, console, phase } = vmFiles(plan.directory)
   for (const socket of [qmp, qmpDebug, console, phase]) await rm(socket, { force: true })
   if (!keepLogs) await rm(plan.directory, { recursive: true, force: true })
-}
-
-function identityOf(plan: VmPlan): VmIdentity {
-  const { name, study, slot, guest, system, workload, accelerator } = plan
-  const drives = plan.drives.map((drive) => ({
-    ...drive,
-    id: driveId(drive),
-    direct: CACHE_MODES[drive.cache].direct,
-  }))
-  return { name, study, case: plan.case, slot, guest, system, workload, accelerator, drives }
 }

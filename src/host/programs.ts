@@ -8,7 +8,7 @@ const PROGRAMS: readonly { name: string; args: string[]; for: string; package: s
   { name: 'nbdkit', args: ['--version'], for: 'emulated disks', package: 'nbdkit' },
   { name: 'nbdfuse', args: ['--version'], for: 'emulated disks', package: 'libnbd-bin' },
   { name: 'cpio', args: ['--version'], for: 'building the appliance', package: 'cpio' },
-  { name: 'depmod', args: ['--version'], for: 'building the appliance', package: 'kmod' },
+  { name: 'xz', args: ['--version'], for: 'building the appliance', package: 'xz-utils' },
 ]
 
 // Debian's package would start a Prometheus on all addresses, so it is not one to install for its promtool.

@@ -7,7 +7,7 @@ import { readMounts } from '../source/mounts.ts'
 import { endDaemon, findDaemons, signalDaemon } from './daemon.ts'
 import { type DiskFiles, readDiskRecord, writeDiskRecord } from './disk-record.ts'
 import { detachLoop, loopsOn } from './loop.ts'
-import type { TierContext } from './tiers.ts'
+import type { TierContext } from './tier-context.ts'
 import { within } from './within.ts'
 
 export type TeardownContext = Pick<TierContext, 'procRoot' | 'sysRoot'> &

@@ -16,7 +16,7 @@ import { takeDownDisk } from './disk-teardown.ts'
 import { MAX_REQUEST_KB, socketPathProblem, startEmulatedDisk } from './emulated-disk.ts'
 import { attachLoop, loopsOn } from './loop.ts'
 import { missingPrograms } from './programs.ts'
-import type { TierContext } from './tiers.ts'
+import type { TierContext } from './tier-context.ts'
 import { within } from './within.ts'
 
 const MOUNT_MS = 60_000 // some twenty requests, with a journal to replay more

@@ -3,25 +3,11 @@ import { dirname, join, resolve } from 'node:path'
 import type { Tier } from '../attribution/records.ts'
 import type { TierConfig } from '../config/schema.ts'
 import { codeOf, KvmioError, messageOf, UnavailableError } from '../lib/errors.ts'
-import type { Log } from '../lib/log.ts'
-import type { IoHierarchy } from '../source/cgroup.ts'
 import { readDiskstats } from '../source/diskstats.ts'
 import { filesystemOf, readMounts } from '../source/mounts.ts'
 import { takeDownDisk } from './disk-teardown.ts'
 import { checkDisk, type FilesystemDisk, openDisk } from './filesystem-disk.ts'
-
-export interface TierContext {
-  /** The state directory, without symbolic links: /proc and /sys show it that way. */
-  stateDir: string
-  procRoot: string
-  sysRoot: string
-  log: Log
-  /** Where the cgroups of emulated disks are made. */
-  cgroups?: { hierarchy: IoHierarchy; parent: string }
-  /** How long unmounting may write to the disk before the disk is taken from under it; a minute by default. */
-  unmountMs?: number
-  signal?: AbortSignal
-}
+import type { TierContext } from './tier-context.ts'
 
 export interface OpenTier {
   tier: Tier

@@ -1,6 +1,6 @@
 import { CACHE_MODES } from '../guest/cache-mode.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
-import type { VmPlan } from '../guest/plan.ts'
+import { identityOf, type VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
 import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/journal.ts'
 import { messageOf } from '../lib/errors.ts'
@@ -47,6 +47,7 @@ export async function startRun(
       const outcome = signal.aborted ? 'abandoned' : 'failed'
       member.end = { outcome, reason: signal.aborted ? abandonedBy(signal) : messageOf(error) }
       context.journal.vmEnded(member.id, member.end.outcome, member.end.reason)
+      context.registry.ended(identityOf(member.plan), member.end.outcome)
     }
   }
   await Promise.all(members.map(launch))
@@ -144,7 +145,7 @@ async function waitFor(
 ): Promise<void> {
   if (!member.vm) return
   member.end = await member.vm.finished
-  context.registry.ended(member.vm, member.end.outcome)
+  context.registry.ended(member.vm.identity, member.end.outcome)
   if (member.end.outcome === 'failed') await stopAll(`vm ${member.plan.name} failed`)
 }
 

@@ -3,7 +3,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Express } from 'express'
-import { codeOf, KvmioError, messageOf } from '../lib/errors.ts'
+import { codeOf, KvmioError, messageOf, UsageError } from '../lib/errors.ts'
 
 /** Longer than the usual scrape intervals, so that Prometheus finds its connection still open. */
 const KEEP_ALIVE_MS = 75_000
@@ -50,7 +50,7 @@ function parseAddress(address: string): ListenAddress {
   const port = Number(match?.[3])
   const six = match?.[1]
   if (!match || port > 65_535 || (six !== undefined && isIP(six) !== 6)) {
-    throw new KvmioError(
+    throw new UsageError(
       `--web.listen-address: expected HOST:PORT, [IPV6]:PORT or :PORT, got ${JSON.stringify(address)}`,
     )
   }

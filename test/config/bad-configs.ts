@@ -285,6 +285,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '2:64: tiers.local.emulate.serviceTime: expected whole milliseconds, at least 1ms, got "2.5ms"',
   ],
   [
+    'a disk that is stuck rather than slow',
+    tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 20s } }'),
+    '2:64: tiers.local.emulate.serviceTime: expected at most 1s, got "20s"',
+  ],
+  [
     'no time at all',
     tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 0ms } }'),
     '2:64: tiers.local.emulate.serviceTime: expected whole milliseconds, at least 1ms, got "0ms"',

@@ -16,7 +16,7 @@ import { diskFiles } from '../../src/storage/disk-record.ts'
 import { backingFiles } from '../../src/storage/loop.ts'
 import { removeOrphans } from '../../src/storage/orphans.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
-import type { TierContext } from '../../src/storage/tiers.ts'
+import type { TierContext } from '../../src/storage/tier-context.ts'
 
 export const roots = { procRoot: '/proc', sysRoot: '/sys' }
 

@@ -1,0 +1,68 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { drain } from '../../src/storage/drain.ts'
+
+const { signal } = new AbortController()
+
+/** A host with so much on its way to the disk. */
+async function hostWith(t: Test) {
+  const procRoot = await mkdtemp(join(tmpdir(), 'kvmio-drain-'))
+  t.teardown(() => rm(procRoot, { recursive: true, force: true }))
+  const set = (dirtyKb: number, writebackKb: number) =>
+    writeFile(
+      join(procRoot, 'meminfo'),
+      `MemTotal: 1000 kB\nMemAvailable: 500 kB\nDirty: ${dirtyKb} kB\nWriteback: ${writebackKb} kB\n`,
+    )
+  return { procRoot, set }
+}
+
+t.test('waits until Dirty and Writeback together are below 1 MiB', async (t) => {
+  const { procRoot, set } = await hostWith(t)
+  await set(2000, 0)
+  let done = false
+  const draining = drain({ directories: [], hostCached: true, procRoot, signal }).then(() => {
+    done = true
+  })
+  for (const [dirty, writeback] of [
+    [0, 2000],
+    [600, 600],
+  ] as const) {
+    await sleep(150)
+    await set(dirty, writeback)
+    await sleep(150)
+    t.equal(done, false)
+  }
+  await set(500, 500)
+  await draining
+})
+
+t.test('past the page cache there is nothing to wait for', async (t) => {
+  const { procRoot, set } = await hostWith(t)
+  await set(9e6, 0)
+  await drain({ directories: [], hostCached: false, procRoot, signal })
+})
+
+t.test('a signal ends the waiting', async (t) => {
+  const { procRoot, set } = await hostWith(t)
+  await set(9e6, 0)
+  const abort = new AbortController()
+  const draining = drain({ directories: [], hostCached: true, procRoot, signal: abort.signal })
+  await sleep(150)
+  abort.abort()
+  await draining
+})
+
+t.test('each tier is synced', async (t) => {
+  const { procRoot } = await hostWith(t)
+  await drain({ directories: [procRoot, tmpdir()], hostCached: false, procRoot, signal })
+  const gone = join(procRoot, 'gone')
+  await t.rejects(drain({ directories: [gone], hostCached: false, procRoot, signal }), {
+    name: 'ProcessError',
+    message: new RegExp(
+      `^sync exited with code 1:\n {2}sync: .*${gone}.*No such file or directory$`,
+    ),
+  })
+})
