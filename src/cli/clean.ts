@@ -39,14 +39,14 @@ export async function clean({ configFile }: CommonOptions): Promise<void> {
     ...abandonRuns(join(state, 'journal.sqlite')),
   ]
   if (hierarchy) await removeCgroup(hierarchy, cgroup)
-  for (const line of removed) process.stdout.write(`removed ${line}\n`)
+  for (const line of removed) process.stdout.write(`${line}\n`)
   if (removed.length === 0) process.stdout.write('nothing was left behind\n')
 }
 
 async function removeSocket(path: string): Promise<string[]> {
   try {
     await rm(path)
-    return [`the control socket ${path}`]
+    return [`removed the control socket ${path}`]
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return []
     throw error
@@ -58,7 +58,7 @@ function abandonRuns(file: string): string[] {
   try {
     return journal.unfinishedRuns().map(({ id, study, caseName }) => {
       journal.endRun(id, 'abandoned', 'ended by kvmio clean')
-      return `run ${id} (${study}, ${caseName}) from those to take up`
+      return `abandoned run ${id} (${study}, ${caseName})`
     })
   } finally {
     journal.close()

@@ -34,14 +34,13 @@ export function controlHandlers(engine: Engine, ending: AbortSignal): ControlHan
         messages.push({ event })
         wake.resolve()
       })
-      const work = engine
-        .runStudy(study, blocks, AbortSignal.any([signal, ending]))
-        .finally(() => wake.resolve())
+      const work = engine.runStudy(study, blocks, AbortSignal.any([signal, ending]))
       let ended = false
-      work.then(
-        () => (ended = true),
-        () => (ended = true),
-      )
+      const end = () => {
+        ended = true // before the loop wakes, or it would wait for an event that never comes
+        wake.resolve()
+      }
+      work.then(end, end)
       try {
         while (!ended || messages.length > 0) {
           yield* messages.splice(0)

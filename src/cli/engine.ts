@@ -11,7 +11,7 @@ import { type Manifest, readManifest } from '../host/manifest.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import { Journal, type UnfinishedRun } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
-import { KvmioError } from '../lib/errors.ts'
+import { KvmioError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
@@ -21,6 +21,7 @@ import {
   createCgroup,
   findIoHierarchy,
   type IoHierarchy,
+  ioHierarchyAt,
   removeCgroup,
 } from '../source/cgroup.ts'
 import { readDiskstats } from '../source/diskstats.ts'
@@ -28,7 +29,7 @@ import { IostatReader } from '../source/iostat.ts'
 import { Leases } from '../storage/lease.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
 import type { StudyContext } from '../study/context.ts'
-import type { StudyEvent } from '../study/event.ts'
+import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { createHostParts, type HostParts } from './host-parts.ts'
 import type { ServeOptions } from './options.ts'
@@ -56,6 +57,7 @@ export class Engine {
   readonly #secondListeners = new Set<(second: Second) => void>()
   readonly #eventListeners = new Set<(event: StudyEvent) => void>()
   #manifest: Promise<Manifest> | undefined
+  #opening = Promise.resolve()
 
   /** Takes the state directory; throws when another kvmio has it. Nothing is started yet. */
   static async open(
@@ -68,8 +70,14 @@ export class Engine {
     await readQemuVersion(qemu.binary)
     await mkdir(state, { recursive: true, mode: 0o711 })
     await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
-    const hierarchy = await findIoHierarchy(options.procRoot)
-    const engine = new Engine(options, holder, log, lockState(state), hierarchy)
+    const lock = lockState(state)
+    const engine = new Engine(
+      options,
+      holder,
+      log,
+      lock,
+      await usableHierarchy(options, state, log),
+    )
     // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
     signal.addEventListener('abort', () => void engine.iostat?.stop(), { once: true })
     return engine
@@ -123,14 +131,28 @@ export class Engine {
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     for (const line of await this.#removeOrphans(keep))
-      this.log.info(`removed ${line}, left by a kvmio that was killed`)
-    if (this.hierarchy) await createCgroup(this.hierarchy, this.#cgroup)
+      this.log.info(`${line}, left by a kvmio that was killed`)
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
     this.sampler.start()
     this.iostat?.start()
     return unfinished
+  }
+
+  /** Opens the tiers that a reloaded config has added, and takes over the figures of the others. */
+  takeOverTiers(): Promise<void> {
+    this.#opening = this.#opening.then(async () => {
+      const { state, tiers } = this.holder.current
+      for (const [name, { target, capacity }] of Object.entries(tiers)) {
+        const open = this.#tiers.get(name)
+        if (!open) await this.#openTier(name, state)
+        if (!open) continue
+        open.tier.targetLatency = target?.latency
+        open.tier.ratedTransactionsPerSecond = capacity?.transactionsPerSecond
+      }
+    })
+    return this.#opening
   }
 
   tiers(): Tier[] {
@@ -166,17 +188,18 @@ export class Engine {
     }
     const guest = guests[study.guest]!
     const hash = sha256(JSON.stringify({ study, guest }))
+    await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal)
   }
 
   /** Sees a run of a killed kvmio to its end. */
-  async takeUp(run: UnfinishedRun, signal: AbortSignal): Promise<void> {
+  async takeUp(run: UnfinishedRun, signal: AbortSignal): Promise<RunSummary> {
     const plans = run.vms.map(({ plan }) => plan as VmPlan)
     const tiers = [...new Set(plans.flatMap(({ drives }) => drives.map(({ tier }) => tier)))]
     this.log.info({ study: run.study, case: run.caseName }, `taking up run ${run.id}`)
     using _held = this.holdStudy(run.study)
-    await takeUpRun(run, tiers, this.#studyContext(), signal)
+    return await takeUpRun(run, tiers, this.#studyContext(), signal)
   }
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
@@ -290,6 +313,25 @@ export class Engine {
 
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
+  }
+}
+
+/** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */
+async function usableHierarchy(
+  { procRoot, cgroupRoot }: ServeOptions,
+  stateDir: string,
+  log: Log,
+): Promise<IoHierarchy | undefined> {
+  try {
+    const hierarchy = await (cgroupRoot === undefined
+      ? findIoHierarchy(procRoot)
+      : ioHierarchyAt(cgroupRoot))
+    if (hierarchy) await createCgroup(hierarchy, cgroupOf(stateDir))
+    else log.warn('no I/O cgroups on this host: what a vm does on a device is not known')
+    return hierarchy
+  } catch (error) {
+    log.warn(`no I/O cgroups for the vms: ${messageOf(error)}`)
+    return undefined
   }
 }
 

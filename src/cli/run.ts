@@ -88,8 +88,10 @@ async function runHere(
     const web = await listenWeb(engine, () => undefined)
     try {
       engine.onEvent((event) => progress.event(event))
-      for (const run of await engine.start()) await engine.takeUp(run, signal)
       const summaries: StudySummary[] = []
+      for (const run of await engine.start()) {
+        summaries.push({ runs: [await engine.takeUp(run, signal)], skipped: [] })
+      }
       for (const study of options.studies) {
         if (!signal.aborted) summaries.push(await engine.runStudy(study, options.blocks, signal))
       }

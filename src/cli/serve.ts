@@ -58,7 +58,10 @@ async function runAll(
       running.push(keepRunning(engine, name, signal).finally(() => started.delete(name)))
     }
   }
+  let config = engine.holder.current
   while (!signal.aborted) {
+    if (config !== engine.holder.current) await engine.takeOverTiers()
+    config = engine.holder.current
     startNew() // also what a reloaded config has added
     await pause(TIER_CHECK_MS, signal)
   }

@@ -1,7 +1,14 @@
 import { relative, resolve } from 'node:path'
-import { type Problem, unknownName } from './problems.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
-import type { DriveConfig, GuestConfig, TierConfig } from './schema.ts'
+import {
+  type ConfigFile,
+  configSchema,
+  type DriveConfig,
+  type GuestConfig,
+  type TierConfig,
+} from './schema.ts'
 import { studyProblems } from './study-rules.ts'
 
 /** What is wrong with a config beyond single keys; relative paths start in the folder. */
@@ -30,12 +37,40 @@ export function driveProblem(drive: Readable<DriveConfig>): string | undefined {
 export function fixedKeyProblems(
   config: ReadableConfig,
   folder: string,
-  running: { state: string } | undefined,
+  running: Pick<ConfigFile, 'state' | 'qemu' | 'tiers'> | undefined,
 ): Problem[] {
+  if (!running) return []
   const state = config.state === undefined ? undefined : resolve(folder, config.state)
-  if (!running || state === undefined || state === running.state) return []
-  const message = `expected ${running.state} as long as kvmio runs, got ${state}; start it again to change it`
-  return [{ path: ['state'], at: 'value', message }]
+  const qemu = configSchema.shape.qemu.parse(config.qemu)
+  const fixed: [path: Path, before: unknown, now: unknown][] = [
+    [['state'], running.state, state ?? running.state],
+    [['qemu', 'binary'], running.qemu.binary, qemu.binary],
+    [['qemu', 'user'], running.qemu.user, qemu.user],
+  ]
+  for (const [name, tier] of Object.entries(config.tiers ?? {})) {
+    const before = running.tiers[name]
+    if (!tier || !before) continue
+    for (const key of ['directory', 'filesystem', 'emulate'] as const) {
+      fixed.push([['tiers', name, key], standing(before, folder)[key], standing(tier, folder)[key]])
+    }
+  }
+  return fixed.flatMap(([path, before, now]) => {
+    if (isDeepStrictEqual(before, now)) return []
+    const message = `expected ${plain(before)} as long as kvmio runs, got ${plain(now)}; start it again to change it`
+    return [{ path, at: 'value' as const, message }]
+  })
+}
+
+/** What a tier is made of, without its target and its capacity, which are only figures. */
+function standing(tier: Readable<TierConfig>, folder: string): Record<string, unknown> {
+  const { directory, filesystem, emulate } = tier
+  const parts = { directory: directory && resolve(folder, directory), filesystem, emulate }
+  return JSON.parse(JSON.stringify(parts))
+}
+
+function plain(value: unknown): string {
+  if (value === undefined) return 'none'
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function tierProblems(name: string, tier: Readable<TierConfig>): Problem[] {

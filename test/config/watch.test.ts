@@ -83,7 +83,9 @@ t.test('a watch that was ended before it began', async (t) => {
 })
 
 t.test('a good config replaces the present one, a bad one does not', async (t) => {
-  const folder = t.testdir({ 'kvmio.yaml': 'qemu: { user: 1000 }\n' })
+  const target = (ms: number) =>
+    `tiers: { a: { directory: images, target: { latency: ${ms}ms } } }\n`
+  const folder = t.testdir({ 'kvmio.yaml': target(1) })
   const file = join(folder, 'kvmio.yaml')
   let time = 5_000
   const first = await loadConfig(file)
@@ -92,10 +94,10 @@ t.test('a good config replaces the present one, a bad one does not', async (t) =
   t.match(holder, { lastReloadSuccessful: true, lastReloadTime: 5 })
 
   time = 6_000
-  await writeFile(file, 'qemu: { user: 2000 }\n')
+  await writeFile(file, target(2))
   await holder.reload()
   const second = holder.current
-  t.equal(second.qemu.user, 2000)
+  t.equal(second.tiers.a?.target?.latency, 0.002)
   t.match(holder, { lastReloadSuccessful: true, lastReloadTime: 6 })
 
   time = 7_000
@@ -114,10 +116,23 @@ t.test('a good config replaces the present one, a bad one does not', async (t) =
   )
   t.equal(holder.current, second)
 
+  const fixed: Record<string, string> = {
+    'qemu: { user: 5 }': '1:15: qemu.user: expected 61177 as long as kvmio runs, got 5',
+    'qemu: { binary: other }':
+      '1:17: qemu.binary: expected qemu-system-x86_64 as long as kvmio runs, got other',
+    'tiers: { a: { directory: b } }': `1:26: tiers.a.directory: expected ${folder}/images as long as kvmio runs, got ${folder}/b`,
+    'tiers: { a: { filesystem: { size: 1GiB } } }': `1:10: tiers.a.directory: expected ${folder}/images as long as kvmio runs, got none`,
+  }
+  for (const [text, message] of Object.entries(fixed)) {
+    await writeFile(file, text)
+    const error = await holder.reload().catch((error) => error)
+    t.equal(error.problems?.[0], `${file}:${message}; start it again to change it`)
+  }
+
   time = 8_000
-  await writeFile(file, 'qemu: { user: 3000 }\n')
+  await writeFile(file, target(3))
   await Promise.all([holder.reload(), holder.reload()])
-  t.equal(holder.current.qemu.user, 3000)
+  t.equal(holder.current.tiers.a?.target?.latency, 0.003)
   t.match(holder, { lastReloadSuccessful: true, lastReloadTime: 8 })
 })
 
