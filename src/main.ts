@@ -74,6 +74,8 @@ try {
     process.stderr.write(`${error.message}\n`)
     const isUsage = error instanceof ConfigError || error instanceof UsageError
     process.exitCode = isUsage ? BAD_USAGE : FAILED
+  } else if (ending.signal.aborted && error === ending.signal.reason) {
+    process.exitCode = FAILED // what was waited for was given up; the handler has said so
   } else {
     throw error
   }

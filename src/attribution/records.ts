@@ -52,6 +52,8 @@ export interface VmIdentity {
 export interface Vm extends VmIdentity {
   /** qemu's process id. */
   pid: number
+  /** Whether it ran before this kvmio did. */
+  adopted: boolean
   qmp: Qmp
   /** The cgroup's path below the hierarchy's root; absent where kvmio may not make one. */
   cgroup?: string

@@ -28,13 +28,13 @@ export async function removeOrphanVms(options: OrphanOptions): Promise<string[]>
     if (keep.has(vm)) continue
     const { startTicks } = await readProcStat(procRoot, pid)
     await endProcess({ pid, startTicks }, procRoot, GRACE_MS)
-    removed.push(`qemu of vm ${vm} (pid ${pid})`)
+    removed.push(`ended qemu of vm ${vm} (pid ${pid})`)
   }
   for (const vm of await list(vmsDir)) {
     if (keep.has(vm)) continue
     if (hierarchy && cgroup !== undefined) await removeCgroup(hierarchy, join(cgroup, vm))
     await rm(join(vmsDir, vm), { recursive: true, force: true })
-    removed.push(`the folder of vm ${vm}`)
+    removed.push(`removed the folder of vm ${vm}`)
   }
   return removed
 }

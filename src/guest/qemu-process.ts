@@ -21,6 +21,7 @@ export interface QemuProcess extends ProcessIdentity {
 
 const POLL_MS = 20
 const LAST_LINES = 8
+const LINES_BEFORE_PANIC = 3
 
 /** Starts qemu, stopped before its first instruction, in a fresh folder of the vm's own. */
 export async function startQemu(
@@ -87,12 +88,17 @@ export async function endingOf(plan: VmPlan, process: QemuProcess): Promise<stri
   return `vm ${plan.name}: qemu ${ending}${lines === '' ? '' : `:\n  ${lines}`}`
 }
 
-/** The last lines of a log, indented to stand below a message; empty when there are none. */
+/**
+ * The last lines of a log, indented to stand below a message; empty when there are none. Of a kernel that panicked those
+ * around its cause: it prints some thirty lines of registers and stack after it.
+ */
 export async function lastLines(file: string): Promise<string> {
   try {
     const text = await readFile(file, 'utf8')
     const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
-    return lines.slice(-LAST_LINES).join('\n  ')
+    const cause = lines.findLastIndex((line) => line.includes('Kernel panic - not syncing'))
+    const from = cause === -1 ? -LAST_LINES : Math.max(0, cause - LINES_BEFORE_PANIC)
+    return lines.slice(from).slice(0, LAST_LINES).join('\n  ')
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return ''
     throw error

@@ -85,20 +85,26 @@ export class RunningVm {
     qmp: Qmp,
     context: VmContext,
     listener: VmListener,
-    progress: VmProgress = { phaseOffset: 0, phases: [] },
+    progress?: VmProgress,
   ) {
     this.plan = plan
     this.#process = process
     this.#context = context
     this.#listener = listener
-    this.#phaseLog = new PhaseLog(vmFiles(plan.directory).phaseLog, progress.phaseOffset)
-    this.#bootTime = progress.bootTime
-    this.#phases = [...progress.phases]
+    this.#phaseLog = new PhaseLog(vmFiles(plan.directory).phaseLog, progress?.phaseOffset ?? 0)
+    this.#bootTime = progress?.bootTime
+    this.#phases = [...(progress?.phases ?? [])]
     this.#phaseSince = context.now()
     this.identity = identityOf(plan)
     const guestDisks = () => [...this.#disks.values()]
-    this.record = { ...this.identity, pid: process.pid, qmp, cgroup: plan.cgroup, guestDisks }
-
+    this.record = {
+      ...this.identity,
+      pid: process.pid,
+      adopted: progress !== undefined,
+      qmp,
+      cgroup: plan.cgroup,
+      guestDisks,
+    }
     qmp.onEvent((event) => this.#onEvent(event))
     this.finished = this.#watch()
   }
@@ -235,8 +241,9 @@ export class RunningVm {
   /** What the guest's own words say of how it went. */
   #ownVerdict(): VmEnd {
     if (this.#phases.at(-1)?.phase === OFF) return { outcome: 'passed' }
-    const where = this.#phases.at(-1)?.phase ?? 'before its first phase'
-    const reason = `vm ${this.plan.name} went off in phase "${where}" without saying how it ended`
+    const last = this.#phases.at(-1)
+    const when = last ? `in phase "${last.phase}"` : 'before its first phase'
+    const reason = `vm ${this.plan.name} went off ${when} without saying how it ended`
     return { outcome: 'failed', reason }
   }
 

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { migrate } from './schema.ts'
@@ -325,6 +326,7 @@ export class Journal {
 function openDatabase(file: string): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
+    closeSync(openSync(file, 'a', 0o600)) // SQLite gives its other files the same mode
     db = new DatabaseSync(file)
     migrate(db, file)
     // WAL: readers at any time. NORMAL: a killed process loses nothing, and no fsync disturbs what is measured.

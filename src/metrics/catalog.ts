@@ -149,7 +149,7 @@ export const vmProcess = {
   residentBytes: gauge(
     'vm_process_resident_memory_bytes',
     ['vm'],
-    'Resident memory of the qemu process (/proc/PID/statm).',
+    'Resident memory of the qemu process (/proc/PID/status VmRSS).',
   ),
 }
 

@@ -45,6 +45,8 @@ interface DeviceState {
   before?: Reading
   rates: RateHistogram
   unattributed?: IoCounts
+  /** What vms are counted for and the device has still in flight: a cgroup counts at the start, a device at the end. */
+  early: IoCounts
 }
 
 /** A count of transactions, and when it was read: one that is missed makes the next second longer. */
@@ -234,7 +236,8 @@ export class Sampler {
     if (!hierarchy || vm.cgroup === undefined) return
     try {
       for (const now of await readCgroupIo(hierarchy, vm.cgroup)) {
-        const fresh = since(state.devices.get(now.device) ?? NO_IO, now)
+        // What a vm did before this kvmio took it over was never held against a device's counters.
+        const fresh = since(state.devices.get(now.device) ?? (vm.adopted ? now : NO_IO), now)
         state.devices.set(now.device, now)
         this.#attributed.set(now.device, plus(this.#attributed.get(now.device) ?? NO_IO, fresh))
       }
@@ -264,14 +267,19 @@ export class Sampler {
   }
 
   #sampleDevice(stat: Diskstat, at: number, attributed: IoCounts | undefined): number | undefined {
-    const state = this.#devices.get(stat.device) ?? { rates: new RateHistogram() }
+    const state = this.#devices.get(stat.device) ?? {
+      rates: new RateHistogram(),
+      early: NO_IO,
+    }
     this.#devices.set(stat.device, state)
     const counts = countsOf(stat)
     const transactions =
       counts.readsCompleted + counts.writesCompleted + (stat.discards?.completed ?? 0)
     if (attributed || state.unattributed) {
       const fresh = since(state.counts ?? counts, counts)
-      state.unattributed = plus(state.unattributed ?? NO_IO, remainder(fresh, attributed ?? NO_IO))
+      const byVms = plus(attributed ?? NO_IO, state.early)
+      state.unattributed = plus(state.unattributed ?? NO_IO, remainder(fresh, byVms))
+      state.early = stat.ioNow > 0 ? remainder(byVms, fresh) : NO_IO
     }
     state.counts = counts
     const now = { transactions, at }

@@ -40,6 +40,17 @@ export async function findIoHierarchy(procRoot: string): Promise<IoHierarchy | u
   return blkio && { version: 1, root: blkio.mountPoint }
 }
 
+/** The same, where cgroups are mounted elsewhere, as in a container: `root` is what /sys/fs/cgroup is on the host. */
+export async function ioHierarchyAt(root: string): Promise<IoHierarchy | undefined> {
+  if ((await controllers(root)).includes('io')) return { version: 2, root }
+  const blkio = join(root, 'blkio')
+  const there = await readdir(blkio).then(
+    (names) => names.includes('cgroup.procs'),
+    () => false,
+  )
+  return there ? { version: 1, root: blkio } : undefined
+}
+
 /** Makes a cgroup and those above it; on v2 the ones above are told to count I/O for it. */
 export async function createCgroup(hierarchy: IoHierarchy, path: string): Promise<void> {
   const directory = directoryOf(hierarchy, path)

@@ -40,7 +40,6 @@ export async function openTier(
     context.signal?.throwIfAborted()
     if (!(error instanceof KvmioError) && codeOf(error) === undefined) throw error
     open.tier.unavailable = messageOf(error)
-    context.log.warn({ tier: name, reason: open.tier.unavailable }, 'tier is unavailable')
   }
   return open
 }

@@ -110,9 +110,7 @@ async function finishRun(
   } finally {
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
-    for (const { plan } of members) {
-      for (const { file } of plan.drives) await removeImage(file)
-    }
+    await removeImages(members, context)
   }
   const { outcome, reason } = verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)
@@ -135,6 +133,13 @@ async function drainTiers(
     await drain({ directories, hostCached, procRoot: vm.procRoot, signal })
   } catch (error) {
     vm.log.warn({ err: error }, 'the run ends before its data was on the device')
+  }
+}
+
+/** An image that cannot be removed, on a disk that has died, must not cost the run its end in the journal. */
+async function removeImages(members: readonly Member[], { vm }: StudyContext): Promise<void> {
+  for (const { file } of members.flatMap(({ plan }) => plan.drives)) {
+    await removeImage(file).catch((error) => vm.log.warn({ err: error }, 'an image stays'))
   }
 }
 

@@ -127,7 +127,7 @@ async function runCase(
       stateDir: context.stateDir,
       tierDirectory: (tier) => context.tier(tier)?.tier.directory ?? '',
       accelerator: await context.accelerator(point.guest),
-      appliance: await context.appliance(),
+      appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
       cgroup: context.cgroup,
       runAs: context.runAs,
     })

@@ -10,8 +10,8 @@ export interface Placement {
   /** Where each tier's images go. */
   tierDirectory(tier: string): string
   accelerator: VmPlan['accelerator']
-  /** The built-in system. */
-  appliance: { kernel: string; initrd: string }
+  /** The built-in system; only a guest with a kernel of its own does without. */
+  appliance?: { kernel: string; initrd: string }
   /** The cgroup that holds those of the vms. */
   cgroup?: string
   runAs?: number
@@ -54,7 +54,10 @@ function planBoot(
   { appliance }: Placement,
 ): BootPlan {
   const append = applianceAppend(workload, Object.keys(guest.drives))
-  if (guest.system === 'appliance') return { ...appliance, append }
+  if (guest.system === 'appliance') {
+    if (!appliance) throw new TypeError('a guest of the appliance was planned without it')
+    return { kernel: appliance.kernel, initrd: appliance.initrd, append }
+  }
   const { kernel, initrd, append: own } = guest.system
   return { kernel, initrd, append: `${append} ${own}`.trim() }
 }
