@@ -1,0 +1,70 @@
+import { deepStrictEqual } from 'node:assert/strict'
+import { Counter, Gauge, Registry } from 'prom-client'
+import { catalog } from '../src/metrics/catalog.ts'
+import type { Sample } from '../src/metrics/family.ts'
+import { renderSamples } from '../src/metrics/render.ts'
+import { type Comparison, median } from './comparison.ts'
+
+const REPETITIONS = 15
+const PAGES = 20 // of one repetition
+const WARM_UP = 3 // repetitions in which the compiler still works
+
+/** A page of samples: kvmio's renderer against a fresh registry of prom-client, which would be the usual way. */
+export async function compareRendering(size: number): Promise<Comparison> {
+  const samples = someSamples(size)
+  deepStrictEqual(series(renderSamples(samples)), series(await promClientPage(samples)))
+  const kvmioMs: number[] = []
+  const peerMs: number[] = []
+  for (let repetition = 0; repetition < WARM_UP + REPETITIONS; repetition++) {
+    const own = await timed(() => renderSamples(samples))
+    const peer = await timed(() => promClientPage(samples))
+    if (repetition < WARM_UP) continue
+    kvmioMs.push(own)
+    peerMs.push(peer)
+  }
+  return { what: `render ${size} samples`, peer: 'prom-client', kvmioMs, peerMs }
+}
+
+async function timed(page: () => string | Promise<string>): Promise<number> {
+  const times: number[] = []
+  for (let count = 0; count < PAGES; count++) {
+    const start = performance.now()
+    await page()
+    times.push(performance.now() - start)
+  }
+  return median(times)
+}
+
+/** As many vms would have them. Without histograms, whose state prom-client does not take. */
+function someSamples(size: number): Sample[] {
+  const families = catalog.filter(({ type, labels }) => type !== 'histogram' && labels.length > 0)
+  return Array.from({ length: size }, (_, index) => {
+    const family = families[index % families.length]!
+    const slot = Math.floor(index / families.length)
+    const labels = Object.fromEntries(family.labels.map((label) => [label, `${label}-${slot}`]))
+    return { family, labels, value: index * 1.25 }
+  })
+}
+
+async function promClientPage(samples: readonly Sample[]): Promise<string> {
+  const registers = [new Registry()]
+  const metrics = new Map<string, Counter | Gauge>()
+  for (const { family, labels, value } of samples) {
+    const { name, help, type, labels: labelNames } = family
+    let metric = metrics.get(name)
+    if (!metric) {
+      metric = new (type === 'counter' ? Counter : Gauge)({ name, help, labelNames, registers })
+      metrics.set(name, metric)
+    }
+    metric.inc(labels, Number(value))
+  }
+  return await registers[0]!.metrics()
+}
+
+/** The lines that carry a value: both pages must say the same. */
+function series(page: string): string[] {
+  return page
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .sort()
+}
