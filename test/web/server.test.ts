@@ -261,7 +261,7 @@ t.test('a listen address', async (t) => {
   ]
   for (const address of bad) {
     await t.rejects(listen(createApp(parts({})), { address }), {
-      name: 'KvmioError',
+      name: 'UsageError',
       message: `--web.listen-address: expected HOST:PORT, [IPV6]:PORT or :PORT, got "${address}"`,
     })
   }
