@@ -4,7 +4,15 @@
 //   node scripts/setup.mjs [--test]
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fetchTools, missingTools } from './tools.mjs'
@@ -174,6 +182,11 @@ function npmIsFresh() {
 // Errors only: on Node 20 npm warns (EBADENGINE) that kvmio wants Node 24, which the `node` package, one of those that it
 // is just installing, provides.
 function npmPackages() {
+  if (lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new SetupError(
+      'setup: node_modules is a link, and npm ci would empty what it points to; remove the link first.',
+    )
+  }
   const problem = attempt(['npm', 'ci', '--loglevel=error', '--no-audit', '--no-fund'], root)
   if (problem) throw new SetupError(`setup: npm ci failed:\n${problem}`)
   if (modified(nodeBinary()) === 0) {
