@@ -1,0 +1,309 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { createCollectors } from '../../src/collector/all.ts'
+import { cgroup } from '../../src/collector/cgroup.ts'
+import { type Collector, collectAll } from '../../src/collector/collector.ts'
+import { createDiskstatsCollector } from '../../src/collector/diskstats.ts'
+import { guest } from '../../src/collector/guest.ts'
+import { iostat } from '../../src/collector/iostat.ts'
+import { process as processes } from '../../src/collector/process.ts'
+import { qmp } from '../../src/collector/qmp.ts'
+import { sampler } from '../../src/collector/sampler.ts'
+import { tier } from '../../src/collector/tier.ts'
+import * as m from '../../src/metrics/catalog.ts'
+import { sample } from '../../src/metrics/family.ts'
+import { renderSamples } from '../../src/metrics/render.ts'
+import { readSpace } from '../../src/source/mounts.ts'
+import { fixture } from '../source/fixtures.ts'
+import {
+  answering,
+  drive,
+  folder,
+  hostWith,
+  namesOf,
+  recordedBlockstats,
+  recordedIostat,
+  samplerOf,
+  scrapeOf,
+  valuesOf,
+  vm,
+} from './host.ts'
+
+function collectorOf(name: string, collect: Collector['collect']): Collector {
+  return { name, collect }
+}
+
+const ONE = collectorOf('one', async () => [sample(m.host.cpus, {}, 2)])
+
+t.test('a broken collector costs only itself', async (t) => {
+  const broken = collectorOf('broken', async () => {
+    throw new Error('nothing to read')
+  })
+  const scrape = await scrapeOf(t)
+  let now = 0
+  const samples = await collectAll([broken, ONE], scrape, () => (now += 250))
+  t.strictSame(valuesOf(samples, m.collectorSuccess), { broken: 0, one: 1 })
+  t.strictSame(valuesOf(samples, m.host.cpus), { '': 2 })
+  t.strictSame(scrape.errors, [['broken', 'nothing to read']])
+  const durations = valuesOf(samples, m.collectorSeconds)
+  t.ok(Object.values(durations).every((seconds) => Number(seconds) > 0))
+})
+
+t.test('one that never returns is cut at the end of the scrape', async (t) => {
+  const stuck = collectorOf('stuck', () => new Promise(() => {}))
+  const scrape = await scrapeOf(t, { timeoutMs: 150 })
+  const start = performance.now()
+  const samples = await collectAll([stuck, ONE], scrape)
+  const took = performance.now() - start
+  t.ok(took >= 140 && took < 1000, `${took} ms`)
+  t.strictSame(valuesOf(samples, m.collectorSuccess), { stuck: 0, one: 1 })
+  t.strictSame(scrape.errors, [
+    ['stuck', 'collector stuck did not end in the 0.15 s of this scrape'],
+  ])
+})
+
+t.test('one that fails after it was cut disturbs nobody', async (t) => {
+  const late = collectorOf('late', async () => {
+    await sleep(60)
+    throw new Error('too late')
+  })
+  const scrape = await scrapeOf(t, { timeoutMs: 20 })
+  await collectAll([late], scrape)
+  await sleep(100)
+  t.strictSame(scrape.errors, [['late', 'collector late did not end in the 0.02 s of this scrape']])
+})
+
+t.test('two vms of one name are printed once', async (t) => {
+  const twice = [vm('a', { cgroup: undefined }), vm('a', { cgroup: undefined })]
+  const samples = await collectAll([processes], await scrapeOf(t, { vms: twice }))
+  const duplicates: string[] = []
+  const page = renderSamples(samples, (series) => duplicates.push(series))
+  t.equal(page.match(/^kvmio_vm_process_read_bytes_total\{vm="a"\}/gm)?.length, 1)
+  t.equal(duplicates.length, 5)
+  t.equal(duplicates[0], 'kvmio_vm_process_read_bytes_total{vm="a"}')
+})
+
+t.test('a host without anything is a page without errors', async (t) => {
+  const scrape = await scrapeOf(t, { iostat: await recordedIostat() })
+  const samples = await collectAll(createCollectors(), scrape)
+  t.strictSame(scrape.errors, [])
+  t.ok(Object.values(valuesOf(samples, m.collectorSuccess)).every((success) => success === 1))
+  t.notOk(namesOf(samples).some((name) => /^kvmio_(vm|drive|guest|tier|study)_/.test(name)))
+})
+
+// Absent is absent.
+
+for (const [kernel, lacks] of [
+  ['constructed-3.10', /discard|flush/],
+  ['constructed-4.19', /flush/],
+] as const) {
+  t.test(`${kernel} has no ${lacks.source}`, async (t) => {
+    const diskstats = await readFile(fixture(`${kernel}/proc/diskstats`), 'utf8')
+    const root = await hostWith(t, {
+      'proc/diskstats': diskstats,
+      'sys/block/sda/dev': '8:0\n',
+      'sys/block/nvme0n1/dev': '259:0\n',
+    })
+    const samples = await createDiskstatsCollector().collect(await scrapeOf(t, { root }))
+    const names = namesOf(samples)
+    t.ok(names.includes('kvmio_device_writes_completed_total'))
+    t.strictSame(
+      names.filter((name) => lacks.test(name)),
+      [],
+    )
+    t.equal(
+      names.some((name) => /discard/.test(name)),
+      kernel === 'constructed-4.19',
+    )
+  })
+}
+
+t.test('no cgroups, no series of them', async (t) => {
+  const none = await scrapeOf(t, { vms: [vm('a')], hierarchy: undefined })
+  t.strictSame(await cgroup.collect(none), [])
+  const outside = await scrapeOf(t, { vms: [vm('a', { cgroup: undefined })] })
+  t.strictSame(await cgroup.collect(outside), [])
+  t.strictSame([...none.errors, ...outside.errors], [])
+})
+
+t.test('qemu that was never told to keep histograms has none', async (t) => {
+  const answer = await recordedBlockstats('never-armed')
+  const vms = [vm('a', { qmp: answering(async () => answer) })]
+  const samples = await qmp.collect(
+    await scrapeOf(t, { vms, knownVms: [{ ...vms[0]!, running: true }] }),
+  )
+  t.notOk(namesOf(samples).some((name) => name.includes('latency')))
+  t.strictSame(valuesOf(samples, m.drive.writesCompleted), { 'a root': 0, 'a data': 0 })
+  t.strictSame(valuesOf(samples, m.vmUp), { a: 1 })
+})
+
+t.test('histograms: cumulative, their sum is the exact time', async (t) => {
+  const answer = await recordedBlockstats('running')
+  const vms = [vm('a', { qmp: answering(async () => answer) })]
+  const samples = await qmp.collect(await scrapeOf(t, { vms }))
+  const { 'a root': write } = valuesOf(samples, m.driveLatency.write)
+  t.match(write, { count: 147, sum: 0.069789923 })
+  t.match(write, { counts: [0, 0, 10, 134, 138, 141, 147] })
+  t.match(write, { bounds: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005] })
+  const operations = valuesOf(samples, m.drive.writesCompleted)['a root']
+  t.equal(operations, 147, 'each operation is in a bucket')
+})
+
+t.test('a drive that is not in the plan is not shown', async (t) => {
+  const answer = await recordedBlockstats('running')
+  const vms = [vm('a', { drives: [drive('data')], qmp: answering(async () => answer) })]
+  const samples = await qmp.collect(await scrapeOf(t, { vms }))
+  t.strictSame(valuesOf(samples, m.drive.readsCompleted), { 'a data': 3 })
+})
+
+// One sick vm.
+
+t.test('a vm whose qemu hangs costs its own series, within the scrape', async (t) => {
+  const answer = await recordedBlockstats('running')
+  const hangs = vm('b', {
+    qmp: {
+      command: (_: string, __: unknown, timeoutMs: number) =>
+        sleep(timeoutMs).then(() => Promise.reject(new Error(`no answer in ${timeoutMs} ms`))),
+    } as never,
+  })
+  const vms = [vm('a', { qmp: answering(async () => answer) }), hangs]
+  const knownVms = vms.map((one) => ({ ...one, running: true }))
+  const scrape = await scrapeOf(t, { vms, knownVms, timeoutMs: 100 })
+  const samples = await collectAll([qmp], scrape)
+  t.strictSame(valuesOf(samples, m.vmUp), { a: 1, b: 0 })
+  t.strictSame(valuesOf(samples, m.collectorSuccess), { qmp: 1 })
+  t.strictSame(Object.keys(valuesOf(samples, m.drive.readBytes)), ['a root', 'a data'])
+  t.strictSame(scrape.errors, [['qmp', 'no answer in 80 ms']])
+})
+
+t.test('a process that has gone costs its own series', async (t) => {
+  const vms = [vm('a'), vm('b', { pid: 4712 })]
+  const scrape = await scrapeOf(t, { vms })
+  const samples = await processes.collect(scrape)
+  t.strictSame(Object.keys(valuesOf(samples, m.vmProcess.cpuSeconds)), ['a'])
+  t.equal(scrape.errors.length, 1)
+  t.match(scrape.errors[0]?.[1], /^ENOENT: .*4712/)
+})
+
+t.test('a guest that tells nonsense costs its own series', async (t) => {
+  const disks = (stat: string) => () => [{ disk: 'vda', drive: 'root', stat }]
+  const vms = [
+    vm('a', { guestDisks: disks('1 2 3') }),
+    vm('b', { guestDisks: disks('1 2 3 4 5 6 7 8 9 10 11') }),
+  ]
+  const scrape = await scrapeOf(t, { vms })
+  const samples = await guest.collect(scrape)
+  t.strictSame(valuesOf(samples, m.guestDisk.readsCompleted), { 'b root vda': 1 })
+  t.strictSame(scrape.errors, [
+    ['guest', 'vm a: vda:1: expected 11, 15, 17 or more fields, found 3'],
+  ])
+})
+
+// Attribution.
+
+t.test('v1 cannot attribute host-cached writes; v2 can', async (t) => {
+  const direct = vm('direct')
+  const cached = vm('cached', { drives: [drive('root'), drive('data', { direct: false })] })
+  const v1 = await cgroup.collect(await scrapeOf(t, { vms: [direct, cached] }))
+  t.strictSame(valuesOf(v1, m.vmDevice.readsCompleted), { 'direct vda': 53, 'cached vda': 53 })
+  t.strictSame(valuesOf(v1, m.vmDevice.writesCompleted), { 'direct vda': 200 })
+  t.strictSame(valuesOf(v1, m.vmDevice.writtenBytes), { 'direct vda': 819_200 })
+
+  const hierarchy = { version: 2 as const, root: fixture('constructed-cgroup2/cgroup') }
+  const root = await hostWith(t, { 'proc/diskstats': `8 0 sda ${'0 '.repeat(17)}\n` })
+  const vms = [{ ...cached, cgroup: 'kvmio/vm' }]
+  const v2 = await cgroup.collect(await scrapeOf(t, { root, vms, hierarchy }))
+  t.strictSame(valuesOf(v2, m.vmDevice.writesCompleted), { 'cached sda': 410 })
+})
+
+// Devices.
+
+const TIERS = [{ name: 'sata', kind: 'filesystem' as const, device: 'loop0' }]
+const BACKING = { 'sys/block/loop0/loop/backing_file': '/var/disk.img\n' }
+
+t.test('the filter hides devices, but none that a tier stands on', async (t) => {
+  const root = await hostWith(t, BACKING)
+  const shown = async (showsDevice: (name: string) => boolean, tiers = TIERS) => {
+    const scrape = await scrapeOf(t, { root, showsDevice, tiers })
+    const samples = await createDiskstatsCollector().collect(scrape)
+    return Object.keys(valuesOf(samples, m.device.readsCompleted)).sort()
+  }
+  t.strictSame(await shown(() => true, []), ['loop0', 'vda', 'zram0'])
+  t.strictSame(await shown((name) => name === 'zram0', []), ['zram0'])
+  t.strictSame(await shown((name) => name === 'loop0', []), ['loop0', 'vda'], 'with what is below')
+  t.strictSame(await shown(() => false), ['loop0', 'vda'])
+  t.strictSame(await shown(() => false, []), [])
+})
+
+t.test('iostat and the sampler keep to the same filter', async (t) => {
+  const hidden = await scrapeOf(t, {
+    tiers: [{ name: 'local', kind: 'directory', device: 'vda' }],
+    iostat: await recordedIostat(),
+    showsDevice: () => false,
+  })
+  const samples = await iostat.collect(hidden)
+  t.strictSame(valuesOf(samples, m.iostat.reads), { vda: 12 })
+  t.strictSame(valuesOf(samples, m.iostat.util), { vda: 0 })
+  await hidden.sampler.tick()
+  const rates = valuesOf(await sampler.collect(hidden), m.deviceTransactions)
+  t.strictSame(Object.keys(rates), ['vda'])
+})
+
+t.test('iostat that is not there', async (t) => {
+  await t.rejects(iostat.collect(await scrapeOf(t)), {
+    message: 'iostat has said nothing in its last three intervals',
+  })
+})
+
+t.test('how devices stand on one another', async (t) => {
+  const root = await hostWith(t, BACKING)
+  const samples = await createDiskstatsCollector().collect(
+    await scrapeOf(t, { root, tiers: TIERS }),
+  )
+  t.strictSame(valuesOf(samples, m.deviceParentInfo), { 'loop0 vda': 1 })
+  t.strictSame(valuesOf(samples, m.deviceInfo), {
+    'loop0 7 0 loop  false false': 1,
+    'vda 254 0 disk  true true': 1,
+    'zram0 253 0 zram  false true': 1,
+  })
+})
+
+// Tiers.
+
+t.test('a tier: space, vms, capacity', async (t) => {
+  const directory = await folder(t)
+  const tiers = [
+    {
+      name: 'local',
+      kind: 'directory' as const,
+      directory,
+      ratedTransactionsPerSecond: 400,
+      targetLatency: 0.005,
+    },
+    { name: 'gone', kind: 'directory' as const, directory: '/no/such/folder' },
+    { name: 'lost', kind: 'filesystem' as const, directory, unavailable: 'no loop devices' },
+  ]
+  const vms = [vm('a'), vm('b', { drives: [drive('x', { tier: 'lost' })] }), vm('c')]
+  const scrape = await scrapeOf(t, { tiers, vms })
+  const samples = await tier.collect(scrape)
+  t.strictSame(valuesOf(samples, m.tierVms), { local: 2, gone: 0, lost: 1 })
+  t.strictSame(valuesOf(samples, m.tierAvailable), { local: 1, gone: 1, lost: 0 })
+  t.strictSame(valuesOf(samples, m.tierCapacity), { 'local rated any': 400 })
+  t.strictSame(valuesOf(samples, m.tierOperationCost), { 'local rated any': 0.0025 })
+  t.strictSame(valuesOf(samples, m.tierTargetLatency), { local: 0.005 })
+  const { sizeBytes } = await readSpace(directory)
+  t.strictSame(valuesOf(samples, m.tierSpace.size), { local: sizeBytes })
+  t.match(scrape.errors, [['tier', /^ENOENT: .*\/no\/such\/folder/]])
+})
+
+t.test('totals of a device go on over a wrap of its times', async (t) => {
+  const line = (readMs: number) => `254 0 vda 1 0 8 ${readMs} ${'0 '.repeat(13)}\n`
+  const root = await hostWith(t, { 'proc/diskstats': line(2 ** 32 - 1000) })
+  const scrape = await scrapeOf(t, { root, sampler: samplerOf(`${root}/proc`, []) })
+  const collector = createDiskstatsCollector()
+  await collector.collect(scrape)
+  await writeFile(`${root}/proc/diskstats`, line(500))
+  const samples = await collector.collect(scrape)
+  t.strictSame(valuesOf(samples, m.device.readSeconds), { vda: (2 ** 32 + 500) / 1000 })
+})

@@ -1,0 +1,153 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import t from 'tap'
+import type { KnownVm } from '../../src/attribution/records.ts'
+import { COLLECTOR_NAMES, createCollectors } from '../../src/collector/all.ts'
+import { collectAll } from '../../src/collector/collector.ts'
+import { catalog } from '../../src/metrics/catalog.ts'
+import { renderSamples } from '../../src/metrics/render.ts'
+import { golden } from '../golden.ts'
+import { findTool, lacking } from '../tools.ts'
+import {
+  answering,
+  drive,
+  emptyJournal,
+  folder,
+  hostWith,
+  recordedBlockstats,
+  recordedGuestDisks,
+  recordedIostat,
+  samplerOf,
+  scrapeOf,
+  vm,
+} from './host.ts'
+
+const NAME = 'demo-virtio-blk-qcow2'
+
+t.test('the whole page of a recorded host', async (t) => {
+  const page = await recordedPage(t)
+  golden(t, 'metrics.prom', page)
+  t.test('is clean', { skip: lacking('promtool') }, async (t) => {
+    const said = execFileSync(findTool('promtool')!, ['check', 'metrics'], { input: page })
+    t.equal(String(said), '')
+  })
+  // What the page cannot hold: kvmio's own counters, and what Engine adds.
+  const own = /^kvmio_(scrape_errors|sampler_errors|config_last_reload|build_info)/
+  t.strictSame(
+    catalog.map(({ name }) => name).filter((name) => !page.includes(`# TYPE ${name} `)),
+    catalog.map(({ name }) => name).filter((name) => own.test(name)),
+    'has each family of the catalog',
+  )
+})
+
+t.test('each collector has its name in the list', async (t) => {
+  t.strictSame(
+    createCollectors().map(({ name }) => name),
+    [...COLLECTOR_NAMES],
+  )
+})
+
+/** Three vms: one that has written, one whose qemu does not answer, one that has ended. */
+async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> {
+  const { tiers, directory } = await twoTiers(t)
+  // The recorded host had no file under its loop device any more.
+  const backing = { 'sys/block/loop0/loop/backing_file': '/var/lib/kvmio/sata-7200/disk.img\n' }
+  const root = await hostWith(t, backing)
+  const clock = { now: 0 }
+  const [before, now] = await Promise.all([
+    recordedBlockstats('paused'),
+    recordedBlockstats('running'),
+  ])
+  const disks = await recordedGuestDisks()
+  const writing = vm(`${NAME}-1`, {
+    qmp: answering(async () => (clock.now < 2000 ? before : now)),
+    guestDisks: () => disks,
+  })
+  const silent = vm(`${NAME}-2`, {
+    slot: 2,
+    qmp: answering(() => Promise.reject(new Error('no answer'))),
+    drives: [drive('root', { cache: 'writeback', direct: false })],
+  })
+  const {
+    pid: _,
+    qmp: __,
+    guestDisks: ___,
+    cgroup: ____,
+    ...identity
+  } = vm(`${NAME}-3`, { slot: 3 })
+  const knownVms: KnownVm[] = [
+    { ...writing, running: true, phase: { name: 'settle', startTime: 1795409703.97 } },
+    { ...silent, running: true, outcome: 'passed' },
+    { ...identity, running: false, outcome: 'failed' },
+  ]
+  const sampler = samplerOf(join(root, 'proc'), [writing, silent], clock)
+  for (const time of [1000, 2000]) {
+    clock.now = time
+    await sampler.tick()
+  }
+  const scrape = await scrapeOf(t, {
+    root,
+    vms: [writing, silent],
+    knownVms,
+    tiers,
+    sampler,
+    studies: [
+      { name: 'demo', run: { case: 'virtio-blk-qcow2', block: 2, id: 4 } },
+      { name: 'resting' },
+    ],
+    journal: await someRuns(t),
+    iostat: await recordedIostat(),
+    showsDevice: (name) => !name.startsWith('zram'),
+  })
+  const samples = await collectAll(createCollectors(), scrape, () => 0)
+  const page = renderSamples(samples, (series) => t.fail(`twice: ${series}`))
+  t.strictSame(scrape.errors, [['qmp', 'no answer']], 'a sick vm costs its own series alone')
+  return page
+    .replaceAll(directory, '/srv/local')
+    .replaceAll(/^(kvmio_tier_space_\w+\{.*\}) \d+$/gm, '$1 4096') // this machine's own
+}
+
+async function twoTiers(t: Parameters<typeof scrapeOf>[0]) {
+  const directory = await folder(t)
+  const tiers = [
+    {
+      name: 'local',
+      kind: 'directory' as const,
+      directory,
+      filesystem: 'ext4',
+      device: 'vda',
+      targetLatency: 0.005,
+      ratedTransactionsPerSecond: 400,
+    },
+    { name: 'sata-7200', kind: 'filesystem' as const, unavailable: 'no loop devices' },
+  ]
+  return { tiers, directory }
+}
+
+/** Two blocks of a study: three runs that ended, one that goes on. */
+async function someRuns(t: Parameters<typeof scrapeOf>[0]) {
+  const journal = await emptyJournal(t, () => 1795409700)
+  const study = journal.study('demo', 'hash', {}, 1)
+  const runs = [
+    ['virtio-blk-qcow2', 'passed', 0.34],
+    ['virtio-blk-raw', 'passed', 12.5],
+    ['ide-raw', 'failed', 99],
+    ['virtio-blk-qcow2', undefined, 99],
+  ] as const
+  for (const [index, [caseName, outcome, writeSeconds]] of runs.entries()) {
+    const block = journal.openBlock(study.id)
+    const vms = [1, 2].map((slot) => ({ name: `demo-${caseName}-${slot}`, plan: {} }))
+    const run = { blockId: block.id, caseName, factors: {}, manifest: {}, vms }
+    const { id, vmIds } = journal.startRun(run)
+    for (const [slot, vmId] of vmIds.entries()) {
+      journal.vmPhases(vmId, 100, [
+        { seq: 1, phase: 'boot', uptime: 0 },
+        { seq: 6, phase: 'write', uptime: 3.5 + slot },
+        { seq: 9, phase: 'off', uptime: 3.5 + slot + writeSeconds },
+      ])
+    }
+    if (outcome) journal.endRun(id, outcome)
+    if (index === 2) journal.endBlock(block.id)
+  }
+  return journal
+}

@@ -1,0 +1,114 @@
+import t, { type Test } from 'tap'
+import { createStudyCollector } from '../../src/collector/study.ts'
+import type { Journal, Outcome } from '../../src/journal/journal.ts'
+import * as m from '../../src/metrics/catalog.ts'
+import type { Distribution } from '../../src/metrics/family.ts'
+import { emptyJournal, scrapeOf, valuesOf } from './host.ts'
+
+/** Begins a run whose vms each write for so many seconds. */
+function begin(journal: Journal, study: string, ...writeSeconds: number[]): number {
+  const block = journal.openBlock(journal.study(study, 'hash', {}, 1).id)
+  const vms = writeSeconds.map((_, index) => ({ name: `${study}-a-${index + 1}`, plan: {} }))
+  const run = { blockId: block.id, caseName: 'a', factors: {}, manifest: {}, vms }
+  const { id, vmIds } = journal.startRun(run)
+  for (const [index, vmId] of vmIds.entries()) {
+    journal.vmPhases(vmId, 1, [
+      { seq: 1, phase: 'write', uptime: 1 },
+      { seq: 2, phase: 'off', uptime: 1 + writeSeconds[index]! },
+    ])
+  }
+  return id
+}
+
+function finish(journal: Journal, study: string, ...writeSeconds: number[]): number {
+  const id = begin(journal, study, ...writeSeconds)
+  journal.endRun(id, 'passed')
+  return id
+}
+
+async function collecting(t: Test) {
+  const journal = await emptyJournal(t)
+  const collector = createStudyCollector()
+  const collect = async () => collector.collect(await scrapeOf(t, { journal }))
+  return {
+    journal,
+    collect,
+    /** Of phase write by study: how many were counted, and their sum. */
+    async writes(): Promise<Record<string, [count: number, sum: number]>> {
+      const found = valuesOf(await collect(), m.runPhaseDuration)
+      return Object.fromEntries(
+        Object.entries(found).map(([labels, value]) => {
+          const { count, sum } = value as Distribution
+          return [labels.split(' ')[0], [count, sum]]
+        }),
+      )
+    },
+  }
+}
+
+t.test('each run is counted once, in whichever scrape it comes first', async (t) => {
+  const { journal, writes, collect } = await collecting(t)
+  t.strictSame(await writes(), {})
+  finish(journal, 'demo', 4, 8)
+  t.strictSame(await writes(), { demo: [2, 12] })
+  t.strictSame(await writes(), { demo: [2, 12] }, 'again')
+  finish(journal, 'demo', 1)
+  finish(journal, 'other', 100)
+  t.strictSame(await writes(), { demo: [3, 13], other: [1, 100] })
+  t.strictSame(valuesOf(await collect(), m.runLastPhaseDuration), {
+    'demo a write': 1,
+    'other a write': 100,
+  })
+})
+
+t.test('a run that began before another and ends after it is counted too', async (t) => {
+  const { journal, writes } = await collecting(t)
+  const long = begin(journal, 'install', 600)
+  finish(journal, 'demo', 4)
+  t.strictSame(await writes(), { demo: [1, 4] })
+  finish(journal, 'demo', 5)
+  journal.endRun(long, 'passed')
+  t.strictSame(await writes(), { install: [1, 600], demo: [2, 9] })
+  t.strictSame(await writes(), { install: [1, 600], demo: [2, 9] }, 'again')
+  finish(journal, 'demo', 1)
+  t.strictSame(await writes(), { install: [1, 600], demo: [3, 10] })
+})
+
+t.test('the last run: its slowest vm', async (t) => {
+  const { journal, collect } = await collecting(t)
+  finish(journal, 'demo', 4, 8, 6)
+  t.strictSame(valuesOf(await collect(), m.runLastPhaseDuration), { 'demo a write': 8 })
+  finish(journal, 'demo', 2, 3)
+  t.strictSame(valuesOf(await collect(), m.runLastPhaseDuration), { 'demo a write': 3 })
+})
+
+t.test('buckets', async (t) => {
+  const { journal, collect } = await collecting(t)
+  finish(journal, 'demo', 0.5, 0.6, 3600, 4000)
+  const found = valuesOf(await collect(), m.runPhaseDuration)['demo a write'] as Distribution
+  t.equal(found.counts[0], 1, 'a bound is part of its bucket')
+  t.equal(found.counts[1], 2)
+  t.equal(found.counts.at(-1), 3)
+  t.equal(found.count, 4)
+})
+
+t.test('what failed has outcomes and no durations', async (t) => {
+  const { journal, collect } = await collecting(t)
+  for (const outcome of ['failed', 'abandoned', 'failed'] satisfies Outcome[]) {
+    journal.endRun(begin(journal, 'demo', 9), outcome)
+  }
+  const samples = await collect()
+  t.strictSame(valuesOf(samples, m.runPhaseDuration), {})
+  t.strictSame(valuesOf(samples, m.study.runs), { 'demo abandoned': 1, 'demo failed': 2 })
+  t.strictSame(valuesOf(samples, m.study.blocks), {})
+  journal.endBlock(journal.openBlock(journal.study('demo', 'hash', {}, 1).id).id)
+  t.strictSame(valuesOf(await collect(), m.study.blocks), { demo: 1 })
+})
+
+t.test('studies that go on now', async (t) => {
+  const journal = await emptyJournal(t)
+  const studies = [{ name: 'demo', run: { case: 'ide', block: 3, id: 17 } }, { name: 'resting' }]
+  const samples = await createStudyCollector().collect(await scrapeOf(t, { journal, studies }))
+  t.strictSame(valuesOf(samples, m.study.running), { demo: 1, resting: 0 })
+  t.strictSame(valuesOf(samples, m.runInfo), { 'demo ide 3 17': 1 })
+})

@@ -1,0 +1,359 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t, { type Test } from 'tap'
+import { Journal, type RunStart } from '../../src/journal/journal.ts'
+import { tmpfs } from '../storage/state.ts'
+
+/** The path of a journal that is not there yet, gone when the test has ended. */
+async function journalFile(t: Test): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'kvmio-journal-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return join(directory, 'journal.sqlite')
+}
+
+/** A journal whose clock stands at 1000 s until it is told otherwise. */
+async function openJournal(t: Test) {
+  const file = await journalFile(t)
+  const clock = { now: 1000 }
+  const journal = new Journal(file, () => clock.now)
+  t.teardown(() => journal.close())
+  return { file, clock, journal }
+}
+
+function runOf(blockId: number, more: Partial<RunStart> = {}): RunStart {
+  return {
+    blockId,
+    caseName: 'ide-raw',
+    factors: { 'drives.root.bus': 'ide' },
+    manifest: { qemu: '7.2.22' },
+    vms: [{ name: 'demo-ide-raw-1', plan: { vcpus: 1 } }],
+    ...more,
+  }
+}
+
+function rows(file: string, sql: string): unknown[] {
+  using db = new DatabaseSync(file, { readOnly: true })
+  return db
+    .prepare(sql)
+    .all()
+    .map((row) => ({ ...row }))
+}
+
+t.test('a fresh one has its tables and its version, and opens again', async (t) => {
+  const file = await journalFile(t)
+  new Journal(file).close()
+  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 1 }])
+  t.strictSame(rows(file, 'PRAGMA journal_mode'), [{ journal_mode: 'wal' }])
+  const { id } = (() => {
+    const journal = new Journal(file)
+    const study = journal.study('demo', 'h', {}, 1)
+    journal.close()
+    return study
+  })()
+  const again = new Journal(file)
+  t.equal(again.study('demo', 'h', {}, 2).id, id)
+  again.close()
+})
+
+t.test('one that a newer kvmio wrote is refused and left as it is', async (t) => {
+  const file = await journalFile(t)
+  {
+    using db = new DatabaseSync(file)
+    db.exec('CREATE TABLE studies (later TEXT); PRAGMA user_version = 99')
+  }
+  const before = await readFile(file)
+  t.throws(() => new Journal(file), {
+    name: 'KvmioError',
+    message: `${file}: written by a newer kvmio (journal version 99, this one knows 1); nothing was changed`,
+  })
+  t.ok(before.equals(await readFile(file)), 'not a byte')
+  t.strictSame(await readdir(join(file, '..')), ['journal.sqlite'], 'and nothing beside it')
+})
+
+t.test('what cannot be a journal is told so, and left as it is', async (t) => {
+  const file = await journalFile(t)
+  const text = 'these are the notes of somebody else, and no database at all\n'.repeat(20)
+  await writeFile(file, text)
+  t.throws(() => new Journal(file), {
+    message: `${file}: cannot be used as a journal: file is not a database`,
+  })
+  t.equal(await readFile(file, 'utf8'), text)
+  const missing = join(file, '../no/such/journal.sqlite')
+  t.throws(() => new Journal(missing), {
+    message: `${missing}: cannot be used as a journal: ENOENT: no such file or directory, open '${missing}'`,
+  })
+})
+
+const noRoot = process.geteuid?.() !== 0 && 'needs root to mount a read-only filesystem'
+t.test('a read-only directory', { skip: noRoot }, async (t) => {
+  const file = join(await tmpfs(t, 'ro,size=1m'), 'journal.sqlite')
+  t.throws(() => new Journal(file), {
+    message: `${file}: cannot be used as a journal: EROFS: read-only file system, open '${file}'`,
+  })
+})
+
+t.test('a step that fails leaves nothing of itself', async (t) => {
+  const file = await journalFile(t)
+  {
+    using db = new DatabaseSync(file)
+    db.exec('CREATE TABLE runs (other TEXT)') // in the way of the third statement of the first step
+  }
+  t.throws(() => new Journal(file), {
+    message: `${file}: cannot be used as a journal: table runs already exists`,
+  })
+  t.strictSame(rows(file, 'SELECT name FROM sqlite_schema'), [{ name: 'runs' }])
+  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 0 }])
+})
+
+t.test('studies: the same name and content is the same study, with its first seed', async (t) => {
+  const { journal } = await openJournal(t)
+  const first = journal.study('demo', 'a', { vms: 2 }, 7)
+  t.match(first, { name: 'demo', seed: 7 })
+  t.strictSame({ ...journal.study('demo', 'a', { vms: 2 }, 8) }, { ...first })
+  t.not(journal.study('demo', 'b', { vms: 3 }, 8).id, first.id, 'a change begins a new one')
+})
+
+t.test('blocks count from 1, and an open one is taken up', async (t) => {
+  const { journal } = await openJournal(t)
+  const { id } = journal.study('demo', 'a', {}, 1)
+  const other = journal.study('other', 'a', {}, 1)
+  const first = journal.openBlock(id)
+  t.equal(first.number, 1)
+  t.strictSame({ ...journal.openBlock(id) }, { ...first })
+  t.equal(journal.blocksEnded(id), 0)
+  t.equal(journal.openBlock(other.id).number, 1, "another study's count for themselves")
+  journal.endBlock(first.id)
+  t.equal(journal.blocksEnded(id), 1)
+  t.equal(journal.openBlock(id).number, 2)
+  t.strictSame(
+    journal.blockCounts().map((row) => ({ ...row })),
+    [{ study: 'demo', blocks: 1 }],
+  )
+})
+
+t.test('a run is there before it starts, and when it ends', async (t) => {
+  const { file, clock, journal } = await openJournal(t)
+  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const { id, vmIds } = journal.startRun(runOf(block.id))
+  t.equal(vmIds.length, 1)
+  const sql = 'SELECT case_name, factors, manifest, outcome, reason, started_at, ended_at FROM runs'
+  const started = {
+    case_name: 'ide-raw',
+    factors: '{"drives.root.bus":"ide"}',
+    manifest: '{"qemu":"7.2.22"}',
+    outcome: null,
+    reason: null,
+    started_at: 1000,
+    ended_at: null,
+  }
+  t.strictSame(rows(file, sql), [started], 'as another process sees it')
+  clock.now = 1042
+  journal.endRun(id, 'failed', 'vm demo-ide-raw-1 failed')
+  const ended = {
+    ...started,
+    outcome: 'failed',
+    reason: 'vm demo-ide-raw-1 failed',
+    ended_at: 1042,
+  }
+  t.strictSame(rows(file, sql), [ended])
+  clock.now = 2000
+  journal.endRun(id, 'passed')
+  t.strictSame(rows(file, sql), [ended], 'the first word counts')
+  t.strictSame(
+    journal.runCounts().map((row) => ({ ...row })),
+    [{ study: 'demo', outcome: 'failed', runs: 1 }],
+  )
+})
+
+t.test('a run with a vm twice is not begun at all', async (t) => {
+  const { file, journal } = await openJournal(t)
+  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const vm = { name: 'demo-1', plan: {} }
+  t.throws(() => journal.startRun(runOf(block.id, { vms: [vm, vm] })), /UNIQUE/)
+  t.throws(() => journal.startRun(runOf(99)), /FOREIGN KEY/)
+  t.strictSame(rows(file, 'SELECT * FROM runs'), [])
+  t.ok(journal.startRun(runOf(block.id)), 'and the next one is')
+})
+
+t.test('unfinished runs come back whole', async (t) => {
+  const { journal } = await openJournal(t)
+  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const over = journal.startRun(runOf(block.id))
+  journal.endRun(over.id, 'passed')
+  t.equal(journal.firstUnfinishedRun(), undefined)
+  const plan = { drives: [{ name: 'root', file: '/a/b.raw' }], note: 'ü "quoted"' }
+  const vms = ['x-1', 'x-2', 'x-3'].map((name) => ({ name, plan }))
+  const { id, vmIds } = journal.startRun(runOf(block.id, { caseName: 'x', vms }))
+  const [first, second, third] = vmIds as [number, number, number]
+  journal.vmStarted(first, 4711, 123456)
+  journal.vmBooted(first, 999.5)
+  journal.vmPhases(first, 90, [{ seq: 1, phase: 'boot', uptime: 0 }])
+  journal.vmPhases(first, 120, [
+    { seq: 1, phase: 'boot', uptime: 0 },
+    { seq: 4, phase: 'write', uptime: 3.25 },
+  ])
+  journal.vmStarted(second, 4712, 123460)
+  journal.vmEnded(second, 'failed', 'no space', { drives: [] })
+  t.equal(journal.firstUnfinishedRun(), id)
+  const bare = { pid: undefined, startTicks: undefined, bootTime: undefined, outcome: undefined }
+  const unfinished = journal.unfinishedRuns()
+  t.strictSame(JSON.parse(JSON.stringify(unfinished)), [
+    {
+      id,
+      study: 'demo',
+      block: 1,
+      caseName: 'x',
+      vms: [
+        {
+          id: first,
+          name: 'x-1',
+          plan,
+          pid: 4711,
+          startTicks: 123456,
+          bootTime: 999.5,
+          phaseOffset: 120,
+          phases: [
+            { seq: 1, phase: 'boot', uptime: 0 },
+            { seq: 4, phase: 'write', uptime: 3.25 },
+          ],
+        },
+        {
+          id: second,
+          name: 'x-2',
+          plan,
+          pid: 4712,
+          startTicks: 123460,
+          phaseOffset: 0,
+          outcome: 'failed',
+          phases: [],
+        },
+        { id: third, name: 'x-3', plan, phaseOffset: 0, phases: [] },
+      ],
+    },
+  ])
+  t.match(unfinished[0]?.vms[2], bare)
+})
+
+t.test('a case is done when it passed or failed; an abandoned one is run again', async (t) => {
+  const { journal } = await openJournal(t)
+  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const outcomes = { a: 'passed', b: 'failed', c: 'abandoned' } as const
+  for (const [caseName, outcome] of Object.entries(outcomes)) {
+    journal.endRun(journal.startRun(runOf(block.id, { caseName })).id, outcome)
+  }
+  journal.startRun(runOf(block.id, { caseName: 'd' }))
+  t.strictSame(journal.casesDone(block.id), new Set(['a', 'b']))
+  journal.endRun(journal.startRun(runOf(block.id, { caseName: 'c' })).id, 'passed')
+  t.strictSame(journal.casesDone(block.id), new Set(['a', 'b', 'c']))
+  t.strictSame(journal.casesDone(block.id + 1), new Set())
+})
+
+t.test('durations of phases, of runs that passed', async (t) => {
+  const { journal } = await openJournal(t)
+  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const phases = (uptimes: number[]) =>
+    ['boot', 'write', 'off'].map((phase, index) => ({
+      seq: 3 * index + 1,
+      phase,
+      uptime: uptimes[index]!,
+    }))
+  const vms = ['x-1', 'x-2'].map((name) => ({ name, plan: {} }))
+  const first = journal.startRun(runOf(block.id, { vms }))
+  journal.vmPhases(first.vmIds[0]!, 9, phases([0, 2, 12.5]))
+  journal.vmPhases(first.vmIds[1]!, 9, phases([0, 3, 4]))
+  t.strictSame(journal.phaseDurations(0), [], 'not while it goes on')
+  journal.endRun(first.id, 'passed')
+  const failed = journal.startRun(runOf(block.id))
+  journal.vmPhases(failed.vmIds[0]!, 9, phases([0, 1, 2]))
+  journal.endRun(failed.id, 'failed')
+  const of = { study: 'demo', case: 'ide-raw', run: first.id }
+  t.strictSame(
+    journal.phaseDurations(0).map((row) => ({ ...row })),
+    [
+      { ...of, vm: 'x-1', phase: 'boot', seconds: 2 },
+      { ...of, vm: 'x-1', phase: 'write', seconds: 10.5 },
+      { ...of, vm: 'x-2', phase: 'boot', seconds: 3 },
+      { ...of, vm: 'x-2', phase: 'write', seconds: 1 },
+    ],
+    'the last phase has no end',
+  )
+  t.strictSame(journal.phaseDurations(first.id), [])
+})
+
+t.test('a verdict on the host holds as long as what it depends on', async (t) => {
+  const { journal } = await openJournal(t)
+  t.equal(journal.hostVerdict('kvm', 'kernel 1'), undefined)
+  journal.setHostVerdict('kvm', 'kernel 1', { boots: false })
+  t.strictSame(journal.hostVerdict('kvm', 'kernel 1'), { boots: false })
+  t.equal(journal.hostVerdict('kvm', 'kernel 2'), undefined)
+  journal.setHostVerdict('kvm', 'kernel 2', { boots: true })
+  t.strictSame(journal.hostVerdict('kvm', 'kernel 2'), { boots: true })
+  t.equal(journal.hostVerdict('kvm', 'kernel 1'), undefined, 'one verdict a subject')
+})
+
+t.test('a reader sees whole runs while a writer is at work', async (t) => {
+  const { file, journal } = await openJournal(t)
+  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  using db = new DatabaseSync(file, { readOnly: true })
+  const read = db.prepare('SELECT count(*) AS runs, count(outcome) AS ended FROM runs')
+  for (let run = 1; run <= 50; run++) {
+    const { id } = journal.startRun(runOf(block.id))
+    t.strictSame({ ...read.get() }, { runs: run, ended: run - 1 })
+    journal.endRun(id, 'passed')
+    t.strictSame({ ...read.get() }, { runs: run, ended: run })
+  }
+  const second = new Journal(file)
+  t.strictSame(second.casesDone(block.id), new Set(['ide-raw']), 'as doctor does')
+  second.close()
+})
+
+const KILLS = 20
+
+function missingFrom(set: ReadonlySet<number>, wanted: ReadonlySet<number>): number[] {
+  return [...wanted].filter((value) => !set.has(value))
+}
+
+t.test('a writer that is killed at any moment loses no finished run', async (t) => {
+  const file = await journalFile(t)
+  const script = join(import.meta.dirname, 'write-runs.ts')
+  let kept = new Set<number>()
+  for (let kill = 0; kill < KILLS; kill++) {
+    const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    const told = new Set<number>()
+    let timer: NodeJS.Timeout | undefined
+    const lines = (async () => {
+      for await (const chunk of child.stdout.setEncoding('utf8')) {
+        for (const line of String(chunk).split('\n')) if (line) told.add(Number(line))
+        // Counted from its first word, since how long Node takes to start says nothing.
+        if (timer === undefined) timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * 40)
+      }
+    })()
+    const [, signal] = await once(child, 'close')
+    await lines
+    t.equal(signal, 'SIGKILL', `after ${told.size} runs`)
+    const journal = new Journal(file)
+    const ended = rows(file, "SELECT id FROM runs WHERE outcome = 'passed'") as { id: number }[]
+    const ids = ended.map(({ id }) => id)
+    const now = new Set(ids)
+    t.strictSame(missingFrom(now, kept), [], 'what was there is there')
+    t.strictSame(missingFrom(now, told), [], 'each run that was said to have ended has')
+    t.ok(journal.unfinishedRuns().length <= 1, 'at most the one that went on has not')
+    for (const { id, vms } of journal.unfinishedRuns()) {
+      t.equal(vms.length, 2, 'a run is there with all its vms or not at all')
+      journal.endRun(id, 'abandoned', 'killed')
+    }
+    t.equal(journal.runCounts().find(({ outcome }) => outcome === 'passed')?.runs ?? 0, ids.length)
+    // Each run has a case of its own: a finished one never comes a second time.
+    const cases = rows(file, "SELECT DISTINCT case_name FROM runs WHERE outcome = 'passed'")
+    t.equal(cases.length, ids.length, 'none counts twice')
+    t.strictSame(rows(file, 'PRAGMA integrity_check'), [{ integrity_check: 'ok' }])
+    journal.close()
+    kept = now
+  }
+  t.ok(kept.size > KILLS, `${kept.size} runs in all`)
+})

@@ -1,0 +1,44 @@
+import type { DriveConfig, GuestConfig, StudyConfig } from '../../src/config/schema.ts'
+
+export function drive(more: Partial<DriveConfig> = {}): DriveConfig {
+  return {
+    tier: 'local',
+    bus: 'virtio-blk',
+    format: 'qcow2',
+    size: 2 ** 30,
+    cache: 'none',
+    aio: 'threads',
+    ...more,
+  }
+}
+
+export function guest(more: Partial<GuestConfig> = {}): GuestConfig {
+  return {
+    system: 'appliance',
+    memory: 192 * 2 ** 20,
+    vcpus: 1,
+    accel: 'auto',
+    deadlines: { start: 30, boot: 120, phase: 1800 },
+    drives: { root: drive() },
+    ...more,
+  }
+}
+
+export function study(more: Partial<StudyConfig> = {}): StudyConfig {
+  return {
+    guest: 'student',
+    vms: 1,
+    workload: {
+      kind: 'boot-write-shutdown',
+      write: 32 * 2 ** 20,
+      blockSize: 65_536,
+      to: 'filesystem',
+      direct: false,
+      settle: 10,
+    },
+    factors: {},
+    blocks: 6,
+    pause: 10,
+    ...more,
+  }
+}

@@ -1,0 +1,82 @@
+import t from 'tap'
+import { applianceAppend } from '../../src/guest/systems/appliance-append.ts'
+import { planCases } from '../../src/study/plan.ts'
+import { type Placement, planVms } from '../../src/study/vm-plans.ts'
+import { drive, guest, study } from './configs.ts'
+
+const PLACEMENT: Placement = {
+  stateDir: '/state',
+  tierDirectory: (tier) => `/state/tiers/${tier}`,
+  accelerator: 'tcg',
+  appliance: { kernel: '/appliance/kernel', initrd: '/appliance/initrd.img' },
+}
+
+t.test('one plan a vm, whole', async (t) => {
+  const of = study({ vms: 2, factors: { 'drives.root.bus': ['ide'] } })
+  const [point] = planCases(of, guest())
+  const placement = { ...PLACEMENT, cgroup: 'kvmio-1', runAs: 61177 }
+  const [first, second, ...more] = planVms('demo', of, point!, placement)
+  t.strictSame(more, [])
+  t.strictSame(first, {
+    name: 'demo-ide-1',
+    study: 'demo',
+    case: 'ide',
+    slot: 1,
+    guest: 'student',
+    system: 'appliance',
+    workload: 'boot-write-shutdown',
+    directory: '/state/vms/demo-ide-1',
+    accelerator: 'tcg',
+    memoryBytes: 192 * 2 ** 20,
+    vcpus: 1,
+    boot: {
+      kernel: '/appliance/kernel',
+      initrd: '/appliance/initrd.img',
+      append: applianceAppend(of.workload, ['root']),
+    },
+    drives: [
+      {
+        name: 'root',
+        tier: 'local',
+        bus: 'ide',
+        format: 'qcow2',
+        cache: 'none',
+        aio: 'threads',
+        sizeBytes: 2 ** 30,
+        file: '/state/tiers/local/demo-ide-1-root.qcow2',
+      },
+    ],
+    deadlines: { start: 30, boot: 120, phase: 1800 },
+    runAs: 61177,
+    cgroup: 'kvmio-1/demo-ide-1',
+  })
+  t.match(second, {
+    name: 'demo-ide-2',
+    slot: 2,
+    directory: '/state/vms/demo-ide-2',
+    cgroup: 'kvmio-1/demo-ide-2',
+    drives: [{ file: '/state/tiers/local/demo-ide-2-root.qcow2' }],
+  })
+  t.strictSame(planVms('demo', of, point!, placement)[0], first, 'the same again, by repetition')
+})
+
+t.test('each drive on its tier', async (t) => {
+  const drives = { root: drive({ tier: 'ssd' }), data: drive({ tier: 'sata', format: 'raw' }) }
+  const [point] = planCases(study(), guest({ drives }))
+  const [plan] = planVms('demo', study(), point!, PLACEMENT)
+  t.strictSame(
+    plan?.drives.map(({ file }) => file),
+    ['/state/tiers/ssd/demo-only-1-root.qcow2', '/state/tiers/sata/demo-only-1-data.raw'],
+  )
+  t.equal(plan?.cgroup, undefined)
+  t.equal(plan?.runAs, undefined)
+})
+
+t.test("the user's own kernel", async (t) => {
+  const system = { kernel: '/home/me/bzImage', append: 'quiet' }
+  const [point] = planCases(study(), guest({ system }))
+  const [plan] = planVms('demo', study(), point!, PLACEMENT)
+  const append = `${applianceAppend(study().workload, ['root'])} quiet`
+  t.strictSame(plan?.boot, { kernel: '/home/me/bzImage', initrd: undefined, append })
+  t.equal(plan?.system, 'own')
+})
