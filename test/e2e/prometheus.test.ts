@@ -31,8 +31,11 @@ t.test(
   { skip: lack || lacking('prometheus') },
   async (t) => {
     const home = await homeFor(t, CONFIG)
-    const { url } = await serve(home)
-    const query = await startPrometheus(home.directory, new URL(url).host)
+    // Prometheus first, which takes 5 s to find its targets: what a device had written before the load is needed too.
+    const address = `127.0.0.1:${await freePort()}`
+    const query = await startPrometheus(home.directory, address)
+    await until('Prometheus to know its target', async () => (await query('up')).length === 1)
+    await serve(home, '--web.listen-address', address)
 
     await until('the vm to have passed', async () => {
       const [series] = await query('kvmio_vm_outcome')
