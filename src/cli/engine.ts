@@ -13,6 +13,7 @@ import { Journal, type UnfinishedRun } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
@@ -57,7 +58,7 @@ export class Engine {
   readonly #secondListeners = new Set<(second: Second) => void>()
   readonly #eventListeners = new Set<(event: StudyEvent) => void>()
   #manifest: Promise<Manifest> | undefined
-  #opening = Promise.resolve()
+  readonly #opening = new Serial()
 
   /** Takes the state directory; throws when another kvmio has it. Nothing is started yet. */
   static async open(
@@ -142,7 +143,7 @@ export class Engine {
 
   /** Opens the tiers that a reloaded config has added, and takes over the figures of the others. */
   takeOverTiers(): Promise<void> {
-    this.#opening = this.#opening.then(async () => {
+    return this.#opening.run(async () => {
       const { state, tiers } = this.holder.current
       for (const [name, { target, capacity }] of Object.entries(tiers)) {
         const open = this.#tiers.get(name)
@@ -152,7 +153,6 @@ export class Engine {
         open.tier.ratedTransactionsPerSecond = capacity?.transactionsPerSecond
       }
     })
-    return this.#opening
   }
 
   tiers(): Tier[] {

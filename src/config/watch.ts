@@ -1,6 +1,7 @@
 import { watch } from 'chokidar'
 import { messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { Serial } from '../lib/serial.ts'
 import { type Config, loadConfig } from './load.ts'
 
 export interface WatchOptions {
@@ -47,7 +48,7 @@ export class ConfigHolder {
   lastReloadTime: number
   readonly #log: Log
   readonly #now: () => number
-  #queue: Promise<void> = Promise.resolve()
+  readonly #reloads = new Serial()
 
   constructor(config: Config, { log, now = Date.now }: HolderOptions) {
     this.current = config
@@ -59,9 +60,7 @@ export class ConfigHolder {
   /** Takes the file's config over, or keeps the present one and throws what is wrong with the new one. */
   reload(): Promise<void> {
     // One after the other, so that an older text never replaces a newer one.
-    const reloaded = this.#queue.then(() => this.#reload())
-    this.#queue = reloaded.catch(() => {})
-    return reloaded
+    return this.#reloads.run(() => this.#reload())
   }
 
   async #reload(): Promise<void> {

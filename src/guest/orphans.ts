@@ -26,8 +26,9 @@ export async function removeOrphanVms(options: OrphanOptions): Promise<string[]>
   const removed: string[] = []
   for (const { pid, vm } of await findQemus(procRoot, vmsDir)) {
     if (keep.has(vm)) continue
-    const { startTicks } = await readProcStat(procRoot, pid)
-    await endProcess({ pid, startTicks }, procRoot, GRACE_MS)
+    const stat = await readProcStat(procRoot, pid).catch(() => undefined)
+    if (!stat) continue // it has ended by itself
+    await endProcess({ pid, startTicks: stat.startTicks }, procRoot, GRACE_MS)
     removed.push(`ended qemu of vm ${vm} (pid ${pid})`)
   }
   for (const vm of await list(vmsDir)) {

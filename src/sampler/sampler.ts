@@ -1,4 +1,5 @@
 import type { Tier, Vm } from '../attribution/records.ts'
+import { Serial } from '../lib/serial.ts'
 import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
 import { type IoHierarchy, readCgroupIo } from '../source/cgroup.ts'
 import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.ts'
@@ -36,6 +37,8 @@ interface VmState {
   operations: Map<string, number>
   /** By MAJ:MIN, as the cgroup last had it. */
   devices: Map<string, IoCounts>
+  /** Of its cgroup: the last one may come beside that of a tick. */
+  readings: Serial
   rates: RateHistogram
   demand: Map<string, Moments>
 }
@@ -67,6 +70,7 @@ export class Sampler {
   readonly #totals = new Map<string, DiskTotal>()
   readonly #devices = new Map<string, DeviceState>()
   readonly #vms = new Map<string, VmState>()
+  readonly #readings = new Serial()
   readonly #tierDemand = new Map<string, Moments>()
   /** By MAJ:MIN, what vms did since the last tick and the next remainder must not count. */
   #attributed = new Map<string, IoCounts>()
@@ -119,15 +123,9 @@ export class Sampler {
   }
 
   /** /proc/diskstats as it is now, with counters that never fall. */
-  async readDevices(): Promise<Diskstat[]> {
-    const stats = await readDiskstats(this.#options.procRoot)
-    const present = new Set(stats.map(({ device }) => device))
-    for (const device of this.#totals.keys()) if (!present.has(device)) this.#totals.delete(device)
-    return stats.map((stat) => {
-      const next = accumulateDiskstat(this.#totals.get(stat.device), stat)
-      this.#totals.set(stat.device, next)
-      return next.total
-    })
+  readDevices(): Promise<Diskstat[]> {
+    // An older reading that comes after a newer one would look like a reset, and count everything twice.
+    return this.#readings.run(() => this.#readDevices())
   }
 
   get deviceRates(): ReadonlyMap<string, RateHistogram> {
@@ -156,6 +154,17 @@ export class Sampler {
     return this.#tierDemand
   }
 
+  async #readDevices(): Promise<Diskstat[]> {
+    const stats = await readDiskstats(this.#options.procRoot)
+    const present = new Set(stats.map(({ device }) => device))
+    for (const device of this.#totals.keys()) if (!present.has(device)) this.#totals.delete(device)
+    return stats.map((stat) => {
+      const next = accumulateDiskstat(this.#totals.get(stat.device), stat)
+      this.#totals.set(stat.device, next)
+      return next.total
+    })
+  }
+
   #now(): number {
     return this.#options.now?.() ?? performance.now()
   }
@@ -172,6 +181,7 @@ export class Sampler {
         pid: vm.pid,
         operations: new Map(),
         devices: new Map(),
+        readings: new Serial(),
         rates: new RateHistogram(),
         demand: new Map(),
       }
@@ -231,11 +241,16 @@ export class Sampler {
     return costs
   }
 
-  async #sampleCgroup(vm: Vm, state: VmState): Promise<void> {
+  #sampleCgroup(vm: Vm, state: VmState): Promise<void> {
     const { hierarchy } = this.#options
-    if (!hierarchy || vm.cgroup === undefined) return
+    const { cgroup } = vm
+    if (!hierarchy || cgroup === undefined) return Promise.resolve()
+    return state.readings.run(() => this.#readCgroup(hierarchy, cgroup, vm, state))
+  }
+
+  async #readCgroup(hierarchy: IoHierarchy, cgroup: string, vm: Vm, state: VmState): Promise<void> {
     try {
-      for (const now of await readCgroupIo(hierarchy, vm.cgroup)) {
+      for (const now of await readCgroupIo(hierarchy, cgroup)) {
         // What a vm did before this kvmio took it over was never held against a device's counters.
         const fresh = since(state.devices.get(now.device) ?? (vm.adopted ? now : NO_IO), now)
         state.devices.set(now.device, now)
