@@ -4,6 +4,7 @@ import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
 import { type IoHierarchy, readCgroupIo } from '../source/cgroup.ts'
 import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.ts'
 import { accumulateDiskstat, type DiskTotal } from '../source/diskstats-accumulator.ts'
+import { readHostCpu } from '../source/proc.ts'
 import { addSample, type Moments } from './demand.ts'
 import { type IoCounts, NO_IO, plus, remainder, since } from './io-counts.ts'
 import { RateHistogram } from './rate-histogram.ts'
@@ -27,6 +28,8 @@ export interface Second {
   seconds: number
   devices: ReadonlyMap<string, number>
   vms: ReadonlyMap<string, number>
+  /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
+  stolen?: number
 }
 
 interface VmState {
@@ -71,6 +74,8 @@ export class Sampler {
   readonly #devices = new Map<string, DeviceState>()
   readonly #vms = new Map<string, VmState>()
   readonly #readings = new Serial()
+  /** Seconds by mode, as they were last read. */
+  #cpu: Readonly<Record<string, number>> | undefined
   readonly #tierDemand = new Map<string, Moments>()
   /** By MAJ:MIN, what vms did since the last tick and the next remainder must not count. */
   #attributed = new Map<string, IoCounts>()
@@ -114,7 +119,8 @@ export class Sampler {
         this.#tierDemand.set(tier, addSample(this.#tierDemand.get(tier), cost))
     }
     const devices = await this.#sampleDevices()
-    if (seconds !== undefined) this.#options.onSecond?.({ seconds, devices, vms: rates })
+    const stolen = await this.#sampleStolen()
+    if (seconds !== undefined) this.#options.onSecond?.({ seconds, devices, vms: rates, stolen })
   }
 
   /** A vm's last reading, before its qemu and its cgroup go: what it did in its last second stays attributed to it. */
@@ -258,6 +264,23 @@ export class Sampler {
       }
     } catch (error) {
       this.#options.onError('cgroup', error)
+    }
+  }
+
+  async #sampleStolen(): Promise<number | undefined> {
+    try {
+      const before = this.#cpu
+      this.#cpu = (await readHostCpu(this.#options.procRoot)).secondsByMode
+      if (!before) return undefined
+      const spent = Object.entries(this.#cpu).map(([mode, now]) => ({
+        mode,
+        time: now - (before[mode] ?? 0),
+      }))
+      const all = sum(spent.map(({ time }) => time))
+      return all > 0 ? (spent.find(({ mode }) => mode === 'steal')?.time ?? 0) / all : undefined
+    } catch (error) {
+      this.#options.onError('cpu', error)
+      return undefined
     }
   }
 

@@ -12,6 +12,8 @@ import type { StudyEvent } from './event.ts'
 export interface SecondRates {
   devices: ReadonlyMap<string, number>
   vms: ReadonlyMap<string, number>
+  /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
+  stolen?: number
 }
 
 /** The parts that a study runs on; nothing else is global. */

@@ -35,5 +35,7 @@ export interface RunSummary {
   phases: Record<string, number>
   /** Transactions per second in the write phase: the mean of one vm, and the device under the tier. */
   vmTransactions?: number
+  /** The share of the host's processor time that its own hypervisor gave to others meanwhile, 0 to 1. */
+  stolen?: number
   devices: { tier: string; device: string; low: number; high: number; seconds: number }[]
 }

@@ -1,6 +1,6 @@
 import type { VmPlan } from '../guest/plan.ts'
 import type { RunningVm } from '../guest/running-vm.ts'
-import type { StudyContext } from './context.ts'
+import type { SecondRates, StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { mean, windowMeans } from './load-window.ts'
 
@@ -12,6 +12,7 @@ export class LoadRecorder {
   readonly #members: readonly { plan: VmPlan; vm?: RunningVm }[]
   readonly #devices = new Map<string, { tier: string; perSecond: number[] }>()
   readonly #vmRates: number[] = []
+  readonly #stolen: number[] = []
   readonly #unsubscribe: () => void
   #allWrote = false
 
@@ -26,23 +27,24 @@ export class LoadRecorder {
         if (device !== undefined) this.#devices.set(device, { tier, perSecond: [] })
       }
     }
-    this.#unsubscribe = context.onSecond(({ devices, vms }) => this.#take(devices, vms))
+    this.#unsubscribe = context.onSecond((second) => this.#take(second))
   }
 
   stop(): void {
     this.#unsubscribe()
   }
 
-  summary(): Pick<RunSummary, 'vmTransactions' | 'devices'> {
+  summary(): Pick<RunSummary, 'vmTransactions' | 'devices' | 'stolen'> {
     const devices = [...this.#devices].flatMap(([device, { tier, perSecond }]) => {
       const window = windowMeans(perSecond, WINDOW_SECONDS)
       return window ? [{ tier, device, ...window }] : []
     })
-    return { vmTransactions: this.#vmRates.length === 0 ? undefined : mean(this.#vmRates), devices }
+    return { vmTransactions: meanOf(this.#vmRates), devices, stolen: meanOf(this.#stolen) }
   }
 
-  #take(devices: ReadonlyMap<string, number>, vms: ReadonlyMap<string, number>): void {
+  #take({ devices, vms, stolen }: SecondRates): void {
     const writing = this.#members.filter(({ vm }) => vm?.phase?.name === 'write')
+    if (writing.length > 0 && stolen !== undefined) this.#stolen.push(stolen)
     for (const { plan } of writing) {
       const rate = vms.get(plan.name)
       if (rate !== undefined) this.#vmRates.push(rate)
@@ -56,4 +58,8 @@ export class LoadRecorder {
       if (rate !== undefined) perSecond.push(rate)
     }
   }
+}
+
+function meanOf(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : mean(values)
 }

@@ -80,3 +80,13 @@ t.test('two devices in one cell', async (t) => {
   const [, row] = runTable([run({ devices })]).split('\n')
   t.equal(row, 'ide-raw  passed           loop0 (a), vda (b)  1.0–2.0, 3.0')
 })
+
+t.test('stolen processor time has a column where it explains something', async (t) => {
+  const [head] = runTable([run({ stolen: 0.004 })]).split('\n')
+  t.notMatch(head, 'stolen')
+  const rows = runTable([run({ stolen: 0.235 }), run({ stolen: 0 })]).split('\n')
+  t.same(
+    rows.map((row) => row.slice(-6).trim()),
+    ['stolen', '24 %', '0 %'],
+  )
+})

@@ -78,6 +78,8 @@ export interface FakeHost {
   sampler: Sampler
   /** Writes /proc/diskstats. */
   devices(...stats: (Partial<Diskstat> & { device: string })[]): Promise<void>
+  /** Writes /proc/stat, in hundredths of a second. */
+  cpu(spent: { user?: number; idle?: number; steal?: number }): Promise<void>
   /** Writes what a vm's cgroup counted on 254:0. */
   cgroup(vm: string, counts: Partial<CgroupCounts>): Promise<void>
   /** A second later, one reading. */
@@ -118,6 +120,9 @@ export async function fakeHost(t: Test): Promise<FakeHost> {
       const lines = stats.map((stat) => `${formatDiskstat({ ...empty, ...stat })}\n`)
       await writeFile(join(root, 'diskstats'), lines.join(''))
     },
+    async cpu({ user = 0, idle = 0, steal = 0 }) {
+      await writeFile(join(root, 'stat'), `cpu  ${user} 0 0 ${idle} 0 0 0 ${steal} 0 0\n`)
+    },
     async cgroup(vm, { reads = 0, writes = 0, readBytes = 0, writtenBytes = 0 }) {
       const directory = join(root, 'cgroup/kvmio', vm)
       await mkdir(directory, { recursive: true })
@@ -130,5 +135,6 @@ export async function fakeHost(t: Test): Promise<FakeHost> {
     },
   }
   await host.devices(VDA)
+  await host.cpu({})
   return host
 }

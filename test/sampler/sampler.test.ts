@@ -354,3 +354,19 @@ function devicesOf(counts: { reads: number; writes: number; sectors: number }) {
 function zeros(): IoCounts {
   return { readsCompleted: 0, readBytes: 0, writesCompleted: 0, writtenBytes: 0 }
 }
+
+t.test('what a hypervisor under this host gave to others', async (t) => {
+  const host = await fakeHost(t)
+  await host.cpu({ user: 1000, idle: 5000, steal: 300 })
+  await host.tick()
+  await host.cpu({ user: 1050, idle: 5100, steal: 350 })
+  await host.tick()
+  await host.tick() // nothing has gone on since
+  t.strictSame(
+    host.seconds.map(({ stolen }) => stolen),
+    [0.25, undefined],
+  )
+  await rm(join(host.procRoot, 'stat'))
+  await host.tick()
+  t.match(host.errors, [['cpu', { code: 'ENOENT' }]])
+})

@@ -83,3 +83,19 @@ t.test('two tiers', async (t) => {
     ],
   )
 })
+
+t.test('stolen processor time is that of the seconds in which a vm writes', async (t) => {
+  const { recorder, phase, listeners } = recording(['a', 'b'])
+  const stolen = (share?: number) => {
+    for (const listen of listeners) listen({ devices: new Map(), vms: new Map(), stolen: share })
+  }
+  stolen(0.9)
+  t.equal(recorder.summary().stolen, undefined)
+  phase('write', 0)
+  stolen(0.25)
+  stolen(undefined)
+  stolen(0.75)
+  phase('settle', 0)
+  stolen(0.9)
+  t.equal(recorder.summary().stolen, 0.5)
+})
