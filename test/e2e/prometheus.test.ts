@@ -98,6 +98,10 @@ t.test(
     t.equal(await one('kvmio_vm_outcome{outcome="passed"}'), 1, 'its outcome stays')
     t.equal(await one('kvmio_vm_info{accelerator="tcg"}'), 1, 'and so does what it is')
     t.equal(await one('kvmio_vm_up'), 0)
+    // The run ends when its data is on the device, which takes longer than the vm.
+    await until('the run to have ended', async () => {
+      return (await query('kvmio_study_runs_total{outcome="passed"}')).length === 1
+    })
     t.equal(await one('kvmio_study_runs_total{outcome="passed"}'), 1)
 
     interface Series {

@@ -65,7 +65,11 @@ t.test('ten seconds at a time', async (t) => {
 t.test('what was not seen is not told', async (t) => {
   const { recorder, listeners, second } = recording(['a'], ['sata', 'ssd', 'tmpfs'])
   second({ loop0: 5, vda: 5 }, { a: 5 })
-  t.strictSame(recorder.summary(), { vmTransactions: undefined, devices: [] })
+  t.strictSame(recorder.summary(), {
+    vmTransactions: undefined,
+    devices: [],
+    stolen: undefined,
+  })
   recorder.stop()
   t.equal(listeners.size, 0)
 })
