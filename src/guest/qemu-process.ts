@@ -15,11 +15,12 @@ export interface ProcessIdentity {
 }
 
 export interface QemuProcess extends ProcessIdentity {
-  /** How it ended, in words, once it has; not known of an adopted one. */
-  ending?: string
+  /** Resolves with how it ended, in words; not to be had of an adopted one. */
+  ended?: Promise<string>
 }
 
 const POLL_MS = 20
+const ENDING_MS = 2_000
 const LAST_LINES = 8
 const LINES_BEFORE_PANIC = 3
 
@@ -42,11 +43,7 @@ export async function startQemu(
       cwd: plan.directory,
       output: log.fd,
     })
-    const process: QemuProcess = { pid, startTicks: await startTicksOf(pid, procRoot) }
-    ended.then((ending) => {
-      process.ending = ending
-    })
-    return process
+    return { pid, startTicks: await startTicksOf(pid, procRoot), ended }
   } finally {
     await log.close()
   }
@@ -82,9 +79,9 @@ export async function connectQmp(
 
 /** Why a qemu that has ended did so: its exit code or signal, and what it printed last. */
 export async function endingOf(plan: VmPlan, process: QemuProcess): Promise<string> {
-  await sleep(POLL_MS) // the exit code comes a moment after the process has gone
   const lines = await lastLines(vmFiles(plan.directory).qemuLog)
-  const ending = process.ending ?? 'is gone'
+  // Its exit code comes a moment after the process has gone, on a busy host a long one.
+  const ending = (await Promise.race([process.ended, sleep(ENDING_MS)])) ?? 'is gone'
   return `vm ${plan.name}: qemu ${ending}${lines === '' ? '' : `:\n  ${lines}`}`
 }
 
