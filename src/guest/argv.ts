@@ -1,6 +1,7 @@
 import type { Backend } from '../attribution/records.ts'
+import { BALLOON_ID } from '../source/balloon.ts'
 import { CACHE_MODES } from './cache-mode.ts'
-import { type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
+import { type BalloonPlan, type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -27,6 +28,7 @@ export function qemuArgv(plan: VmPlan): string[] {
     ['-kernel', plan.boot.kernel],
     plan.boot.initrd === undefined ? [] : ['-initrd', plan.boot.initrd],
     ['-append', plan.boot.append],
+    plan.balloon ? ['-device', JSON.stringify(balloonDevice(plan.balloon))] : [],
     controllers(plan.drives),
     plan.drives.flatMap((drive) => ['-blockdev', JSON.stringify(blockNode(drive))]),
     devices(plan.drives).flatMap((device) => ['-device', JSON.stringify(device)]),
@@ -60,6 +62,17 @@ function serialPort(id: string, path: string, log: string): string[] {
     '-serial',
     `chardev:${id}`,
   ]
+}
+
+/** A guest that runs out of memory gets its own back from the balloon before it kills a process. */
+function balloonDevice({ freePageReporting, pollSeconds }: BalloonPlan): Record<string, unknown> {
+  return {
+    driver: 'virtio-balloon-pci',
+    id: BALLOON_ID,
+    'deflate-on-oom': true,
+    'free-page-reporting': freePageReporting,
+    'guest-stats-polling-interval': pollSeconds,
+  }
 }
 
 function blockNode({ name, format, cache, aio, backend }: DrivePlan) {

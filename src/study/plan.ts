@@ -1,5 +1,5 @@
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
-import { driveProblem, memoryProblem } from '../config/rules.ts'
+import { balloonProblem, driveProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 
 /** One point of a study's matrix. */
@@ -25,6 +25,8 @@ export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
 function guestProblem(guest: GuestConfig): string | undefined {
   const memory = memoryProblem(guest)
   if (memory !== undefined) return `memory: ${memory}`
+  const balloon = balloonProblem(guest)
+  if (balloon !== undefined) return `balloon: ${balloon}`
   for (const [name, drive] of Object.entries(guest.drives)) {
     const problem = driveProblem(drive)
     if (problem !== undefined) return `drives.${name}: ${problem}`
