@@ -28,7 +28,7 @@ function mappingAt(keys: readonly string[], guest: GuestConfig): Record<string, 
   let mapping = guest as unknown as Record<string, unknown>
   for (const key of keys) {
     schema = innerSchema(schema, key)
-    mapping[key] ??= z.parse(schemaOf(schema), {})
+    mapping[key] ??= z.safeParse(schemaOf(schema), {}).data ?? {} // throttle must have one, which comes now
     mapping = mapping[key] as Record<string, unknown>
   }
   return mapping

@@ -42,7 +42,7 @@ export function planVms(
       vcpus: point.guest.vcpus,
       balloon: planBalloon(point.guest),
       boot: planBoot(point.guest, study.workload, placement),
-      drives: planDrives(name, point.guest, placement),
+      drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
       cgroup: placement.cgroup && join(placement.cgroup, name),
@@ -70,15 +70,20 @@ function planBalloon({ balloon }: GuestConfig): BalloonPlan | undefined {
   return { targetBytes: target, at, freePageReporting, pollSeconds: poll }
 }
 
-function planDrives(vm: string, guest: GuestConfig, { locate }: Placement): DrivePlan[] {
-  return Object.entries(guest.drives).map(([name, { tier, bus, format, cache, aio, size }]) => ({
+function planDrives(
+  vm: string,
+  run: string,
+  guest: GuestConfig,
+  { locate }: Placement,
+): DrivePlan[] {
+  return Object.entries(guest.drives).map(([name, { size, backing, ...drive }]) => ({
+    ...drive,
     name,
-    tier,
-    bus,
-    format,
-    cache,
-    aio,
     sizeBytes: size,
-    backend: locate(tier, vm, name, format),
+    backend: locate(drive.tier, vm, name, drive.format),
+    backing: Array.from({ length: backing }, (_, depth) => {
+      const format = depth === 0 ? 'raw' : 'qcow2'
+      return { format, backend: locate(drive.tier, run, `${name}-base${depth}`, format) }
+    }),
   }))
 }
