@@ -12,7 +12,7 @@ export type FilesystemConfig = NonNullable<TierConfig['filesystem']>
 export async function prepareDiskFile(
   files: DiskFiles,
   name: string,
-  { type, size: sizeBytes }: FilesystemConfig,
+  { type, size: sizeBytes = 0 }: FilesystemConfig,
   before: DiskRecord | undefined,
   signal?: AbortSignal,
 ): Promise<DiskRecord> {
@@ -42,7 +42,7 @@ export function labelOf(type: FilesystemConfig['type'], name: string): string {
 }
 
 // ext2(5), xfs_admin(8), btrfs-filesystem(8)
-const LABEL_BYTES = { ext2: 16, ext3: 16, ext4: 16, xfs: 12, btrfs: 255 }
+const LABEL_BYTES = { ext2: 16, ext3: 16, ext4: 16, xfs: 12, btrfs: 255, reiserfs: 16 }
 
 // With lazy initialisation a kernel thread writes tables for minutes after the mount, into the middle of measurements.
 const LAZY_OFF = 'lazy_itable_init=0,lazy_journal_init=0,nodiscard'

@@ -13,6 +13,7 @@ import type { TierContext } from './tier-context.ts'
 
 export interface OpenTier extends ImageRoom {
   tier: Tier
+  config: TierConfig
   context: TierContext
   /** Of a tier whose filesystem kvmio made. */
   disk?: FilesystemDisk
@@ -33,6 +34,7 @@ export async function openTier(
   const resolved = { ...context, stateDir: await realpath(context.stateDir) }
   const open: OpenTier = {
     tier: tierOf(name, config),
+    config,
     context: resolved,
     locate: (vm, drive, format) => locateFile(open.tier.directory ?? '', vm, drive, format),
     allocate: async (backend, bytes) => allocateFile(pathOf(backend), bytes),
@@ -42,7 +44,9 @@ export async function openTier(
   try {
     context.signal?.throwIfAborted()
     if (config.filesystem) await openFilesystem(open, config, resolved)
-    else await openDirectory(open.tier, resolve(config.directory ?? ''), resolved)
+    else if (config.directory !== undefined)
+      await openDirectory(open.tier, resolve(config.directory), resolved)
+    else throw new UnavailableError('this kind of tier cannot be opened yet')
   } catch (error) {
     context.signal?.throwIfAborted()
     if (!(error instanceof KvmioError) && codeOf(error) === undefined) throw error
@@ -85,7 +89,8 @@ async function openFilesystem(
   { filesystem, emulate }: TierConfig,
   context: TierContext,
 ): Promise<void> {
-  const serviceMs = emulate && Math.round(emulate.serviceTime * 1000)
+  const { serviceTime } = emulate ?? {}
+  const serviceMs = serviceTime === undefined ? undefined : Math.round(serviceTime * 1000)
   const config = { ...filesystem!, ...(serviceMs === undefined ? {} : { serviceMs }) }
   open.disk = await openDisk(open.tier.name, config, context)
   open.tier.directory = open.disk.files.mountPoint

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import { FILESYSTEMS } from '../../src/config/schema.ts'
+import { FILESYSTEMS } from '../../src/config/tier-schema.ts'
 import { labelOf } from '../../src/storage/disk-file.ts'
 import {
   type DiskRecord,
