@@ -62,12 +62,15 @@ function serialPort(id: string, path: string, log: string): string[] {
   ]
 }
 
-function blockNode({ name, format, cache, aio, backend }: DrivePlan) {
+function blockNode({ name, format, cache, aio, sizeBytes, backend }: DrivePlan) {
   const { direct, noFlush } = CACHE_MODES[cache]
   const options = { direct, 'no-flush': noFlush }
+  // A volume is rounded up to whole extents, and a disk is as large as it is: the guest sees what was asked for.
+  const size = format === 'raw' && backend.kind !== 'file' ? { size: sizeBytes } : {}
   return {
     'node-name': `format-${name}`,
     driver: format,
+    ...size,
     cache: options,
     file: { 'node-name': `file-${name}`, ...protocol(backend, aio), cache: options },
   }
