@@ -1,5 +1,6 @@
 import { formatBytes, parseBytes } from '../lib/quantities.ts'
 import { factorProblems } from './factors.ts'
+import { placementProblem } from './placement.ts'
 import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import type { ConfigFile, GuestConfig, WorkloadConfig } from './schema.ts'
@@ -71,6 +72,7 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
       ),
       ...workloadProblems(study, study.guest!, guest),
       ...balloonProblems(study, study.guest!, guest),
+      ...placementProblems(study, guest, config),
     )
   }
   return inside(['studies', name], [...problems, ...nameProblems(name, study)])
@@ -85,6 +87,23 @@ function tiers(path: string, values: FactorValues, config: ReadableConfig): Prob
       ? []
       : [{ path: [path, index], at: 'value', message: unknownName('tier', value, known) }],
   )
+}
+
+/** What would be true of each case; where tiers or formats vary, the planner skips the cases that it is true of. */
+function placementProblems(
+  study: ReadableStudy,
+  guest: Readable<GuestConfig>,
+  config: ReadableConfig,
+): Problem[] {
+  const varied = factorsOf(study).some(([path]) => /^drives\.[^.]+\.(tier|format)$/.test(path))
+  if (varied || study.vms === undefined) return []
+  const raw = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
+    name,
+    drive && { ...drive, format: 'raw' }, // another format is the guest's mistake, and said there
+  ])
+  const drives = { drives: Object.fromEntries(raw) }
+  const message = placementProblem(drives, study.vms, (name) => config.tiers?.[name])
+  return message === undefined ? [] : [{ path: ['vms'], at: 'value', message }]
 }
 
 function workloadProblems(

@@ -1,7 +1,8 @@
 import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
+import { placementProblem } from '../config/placement.ts'
 import { balloonProblem, memoryProblem } from '../config/rules.ts'
-import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -13,11 +14,15 @@ export interface CasePlan {
   skip?: string
 }
 
-/** Expands the factors of a study, the last one fastest, as nested loops would. */
-export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
+/** Expands the factors of a study, the last one fastest, as nested loops would. Without tiers, what stands on them is not asked. */
+export function planCases(
+  study: StudyConfig,
+  guest: GuestConfig,
+  tiers: Readonly<Record<string, TierConfig>> = {},
+): CasePlan[] {
   return combinations(Object.entries(study.factors)).map((factors) => {
     const varied = withFactors(guest, factors)
-    const skip = guestProblem(varied)
+    const skip = guestProblem(varied) ?? placementProblem(varied, study.vms, (name) => tiers[name])
     return { name: caseName(Object.values(factors)), factors, guest: varied, skip }
   })
 }

@@ -148,9 +148,10 @@ async function drainTiers(
   const directories = [
     ...new Set(drives.map((drive) => tier(drive.tier)?.tier.directory ?? '')),
   ].filter(Boolean)
+  const devices = drives.flatMap(({ backend }) => (backend.kind === 'device' ? [backend.path] : []))
   const hostCached = drives.some(({ cache }) => !CACHE_MODES[cache].direct)
   try {
-    await drain({ directories, hostCached, procRoot: vm.procRoot, signal })
+    await drain({ directories, devices, hostCached, procRoot: vm.procRoot, signal })
   } catch (error) {
     vm.log.warn({ err: error }, 'the run ends before its data was on the device')
   }

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
@@ -34,7 +35,7 @@ export async function runStudy(
 ): Promise<StudySummary> {
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
-  const cases = planCases(study, guest).map((point) => withTiers(point, context))
+  const cases = planCases(study, guest).map((point) => withTiers(point, study.vms, context))
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -158,8 +159,10 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-function withTiers(point: CasePlan, context: StudyContext): CasePlan {
+function withTiers(point: CasePlan, vms: number, context: StudyContext): CasePlan {
   if (point.skip !== undefined) return point
+  const skip = placementProblem(point.guest, vms, (name) => context.tier(name)?.config)
+  if (skip !== undefined) return { ...point, skip }
   for (const name of tiersOf(point.guest)) {
     const unavailable = context.tier(name)?.tier.unavailable
     if (unavailable !== undefined)

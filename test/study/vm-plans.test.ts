@@ -31,6 +31,7 @@ t.test('one plan a vm, whole', async (t) => {
     accelerator: 'tcg',
     memoryBytes: 192 * 2 ** 20,
     vcpus: 1,
+    balloon: undefined,
     boot: {
       kernel: '/appliance/kernel',
       initrd: '/appliance/initrd.img',
