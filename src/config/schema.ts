@@ -10,6 +10,7 @@ export const FORMATS = ['qcow2', 'raw'] as const
 export const CACHES = ['none', 'writeback', 'writethrough', 'directsync', 'unsafe'] as const
 export const AIOS = ['threads', 'native', 'io_uring'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export const HOST_CACHES = ['warm', 'cold'] as const
 export const FILESYSTEMS = ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const
 
 const MAX_NAME = 24
@@ -121,9 +122,19 @@ const workload = z
       : { kind: 'idle' as const, time: workload.idle?.time ?? 60 },
   )
 
-const study = z.strictObject({
+/** A matrix of factors; some of its keys can be factors themselves (factors.ts). */
+export const studySchema = z.strictObject({
   guest: z.string('the name of a guest').describe('The guest that every case starts from'),
   vms: whole(1, 500).default(1).describe('How many vms of it run at once'),
+  stagger: seconds()
+    .prefault('0s')
+    .describe("The pause between the starts of a run's vms; 0s starts all of them at once"),
+  hostCache: z
+    .enum(HOST_CACHES)
+    .default('warm')
+    .describe(
+      "The host's page cache when the vms start: warm, with all that host-cached drives read in it; cold, emptied (root)",
+    ),
   workload: workload.describe('What each vm does'),
   factors: z
     .record(
@@ -133,7 +144,9 @@ const study = z.strictObject({
         .min(1, 'at least one value'),
     )
     .default({})
-    .describe('Keys of the guest, as dotted paths, each with the values to vary it over'),
+    .describe(
+      'Keys of the guest, or workload, vms, stagger or hostCache, as dotted paths, each with the values to vary it over',
+    ),
   blocks: whole(1, 10_000)
     .default(6)
     .describe('How often each case runs, unless the schedule is continuous'),
@@ -207,13 +220,13 @@ export const configSchema = z.strictObject({
   tiers: z.record(name, tier).default({}).describe('Classes of storage, each with a capacity'),
   guests: z.record(name, guestSchema).default({}).describe('Kinds of machines'),
   studies: z
-    .record(name, study)
+    .record(name, studySchema)
     .default({})
     .describe('Matrices of factors, each point measured again and again'),
 })
 
 /** A file of studies that uses the tiers and guests of the main config file. */
-export const suiteSchema = z.strictObject({ studies: z.record(name, study) })
+export const suiteSchema = z.strictObject({ studies: z.record(name, studySchema) })
 
 /** What the file says, with every default filled in: sizes in bytes, durations in seconds. */
 export type ConfigFile = z.output<typeof configSchema>

@@ -35,6 +35,20 @@ export async function createImage(
   }
 }
 
+/** The files that an image is read from: itself, and what it is backed by, downwards. None of what is elsewhere. */
+export async function filesOf(
+  { backend, format }: Pick<ImageOptions, 'backend' | 'format'>,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  if (backend.kind === 'url') return []
+  if (format === 'raw') return [backend.path]
+  const args = ['info', '--force-share', '--backing-chain', '--output=json', '-f', format]
+  const chain: { filename: string }[] = JSON.parse(
+    await run('qemu-img', [...args, backend.path], { signal }),
+  )
+  return chain.map(({ filename }) => filename).filter((file) => file.startsWith('/'))
+}
+
 /** The backend as programs of qemu's take it for a file name. */
 export function placeOf(backend: Backend): string {
   return backend.kind === 'url' ? backend.url : backend.path

@@ -1,6 +1,7 @@
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
 import { driveProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { workloadMistakes } from '../config/workload-rules.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -8,6 +9,8 @@ export interface CasePlan {
   name: string
   factors: Record<string, FactorValue>
   guest: GuestConfig
+  /** With the case's own number of vms, workload and host cache. */
+  study: StudyConfig
   /** Why it cannot run: the rule that it breaks, or what this host lacks. */
   skip?: string
 }
@@ -15,9 +18,9 @@ export interface CasePlan {
 /** Expands the factors of a study, the last one fastest, as nested loops would. */
 export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
   return combinations(Object.entries(study.factors)).map((factors) => {
-    const varied = withFactors(guest, factors)
-    const skip = guestProblem(varied)
-    return { name: caseName(Object.values(factors)), factors, guest: varied, skip }
+    const varied = withFactors(guest, study, factors)
+    const skip = guestProblem(varied.guest) ?? workloadProblem(varied)
+    return { name: caseName(Object.values(factors)), factors, ...varied, skip }
   })
 }
 
@@ -30,6 +33,11 @@ function guestProblem(guest: GuestConfig): string | undefined {
     if (problem !== undefined) return `drives.${name}: ${problem}`
   }
   return undefined
+}
+
+function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
+  const [mistake] = workloadMistakes(study.workload, guest.drives)
+  return mistake && `workload.${study.workload.kind}.${mistake.key}: ${mistake.message}`
 }
 
 /** The tiers that a guest's drives stand on. */

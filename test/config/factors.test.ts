@@ -4,6 +4,7 @@ import { caseName, withFactors } from '../../src/config/factors.ts'
 import { parseConfig } from '../../src/config/load.ts'
 import { driveProblem } from '../../src/config/rules.ts'
 import { AIOS, BUSES, CACHES } from '../../src/config/schema.ts'
+import { study } from '../study/configs.ts'
 
 const { guests } = parseConfig(
   `tiers: { local: { directory: /images } }
@@ -17,34 +18,59 @@ const student = guests.student!
 
 t.test('factors change what they name and nothing else', async (t) => {
   const before = structuredClone(student)
-  const varied = withFactors(student, {
+  const given = study()
+  const varied = withFactors(student, given, {
     'drives.root.bus': 'ide',
     'drives.root.size': '2GiB',
     memory: '256MiB',
     vcpus: 2,
     'deadlines.boot': '90s',
   })
-  t.strictSame(varied, {
+  t.strictSame(varied.guest, {
     ...before,
     memory: 256 * 2 ** 20,
     vcpus: 2,
     deadlines: { ...before.deadlines, boot: 90 },
     drives: { root: { ...before.drives.root, bus: 'ide', size: 2 ** 31 } },
   })
+  t.strictSame(varied.study, given)
   t.strictSame(student, before)
-  t.strictSame(withFactors(student, {}), before)
-  const own = withFactors(guests.own!, { 'system.kernel': '/boot/other' })
-  t.strictSame(own.system, { kernel: '/boot/other', append: '' })
-  t.strictSame(withFactors(guests.own!, { system: 'appliance' }).system, 'appliance')
+  t.strictSame(withFactors(student, given, {}), { guest: before, study: given })
+  const own = withFactors(guests.own!, given, { 'system.kernel': '/boot/other' })
+  t.strictSame(own.guest.system, { kernel: '/boot/other', append: '' })
+  t.strictSame(withFactors(guests.own!, given, { system: 'appliance' }).guest.system, 'appliance')
+})
+
+t.test('factors may name what a study says of its vms', async (t) => {
+  const given = study({ pause: 7 })
+  const before = structuredClone(given)
+  const varied = withFactors(student, given, {
+    vms: 4,
+    stagger: '2s',
+    hostCache: 'cold',
+    'workload.boot-write-shutdown.write': '1MiB',
+    'workload.boot-write-shutdown.drive': 'root',
+  })
+  t.strictSame(varied.guest, student)
+  t.strictSame(varied.study, {
+    ...before,
+    vms: 4,
+    stagger: 2,
+    hostCache: 'cold',
+    workload: { ...before.workload, write: 2 ** 20, drive: 'root' },
+  })
+  t.strictSame(given, before)
 })
 
 t.test('a factor that the config would have refused is refused here too', async (t) => {
-  const error = t.throws(() => withFactors(student, { 'drives.root.buss': 'ide' })) as Error
+  const error = t.throws(() =>
+    withFactors(student, study(), { 'drives.root.buss': 'ide' }),
+  ) as Error
   t.equal(
     error.message,
     'factor drives.root.buss: expected a key of drives.root: tier, bus, format, size, cache or aio, got "buss"; did you mean bus?',
   )
-  t.throws(() => withFactors(student, { 'drives.root.bus': 'floppy' }))
+  t.throws(() => withFactors(student, study(), { 'drives.root.bus': 'floppy' }))
 })
 
 t.test('cases are called by their values', async (t) => {
