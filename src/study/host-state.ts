@@ -2,7 +2,6 @@ import { CACHE_MODES } from '../guest/cache-mode.ts'
 import type { DrivePlan, VmPlan } from '../guest/plan.ts'
 import { drain } from '../storage/drain.ts'
 import { prepareHostCache } from '../storage/host-cache.ts'
-import { filesOf } from '../storage/image.ts'
 import type { StudyContext } from './context.ts'
 
 // What the host's memory holds before and after the vms of a run.
@@ -17,8 +16,8 @@ export async function settleBefore(
   const { procRoot } = context.vm
   const drives = plans.flatMap(({ drives }) => drives)
   const boot = plans.flatMap(({ boot }) => [boot.kernel, boot.initrd ?? []].flat())
-  const images = await Promise.all(drives.map((drive) => filesToRead(drive, hostCache, signal)))
-  const files = [...new Set([...boot, ...images.flat()])]
+  const images = drives.flatMap((drive) => filesToRead(drive, hostCache))
+  const files = [...new Set([...boot, ...images])]
   const directories = directoriesOf(drives, context)
   const hostCached = drives.some(isHostCached)
   await prepareHostCache({ hostCache, directories, files, hostCached, procRoot, signal })
@@ -40,14 +39,11 @@ export async function settleAfter(
  * Cold means all of an image. Warm means what the guest finds on it: its own image is new and empty, all else lies below;
  * and what is read past the page cache needs nothing in it.
  */
-async function filesToRead(
-  drive: DrivePlan,
-  hostCache: 'warm' | 'cold',
-  signal: AbortSignal,
-): Promise<string[]> {
+function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
+  const { backend, backing } = drive
+  const layers = hostCache === 'cold' ? [{ backend }, ...backing] : backing
   if (hostCache === 'warm' && !isHostCached(drive)) return []
-  const [own, ...below] = await filesOf(drive, signal)
-  return hostCache === 'warm' || own === undefined ? below : [own, ...below]
+  return layers.flatMap(({ backend }) => (backend.kind === 'url' ? [] : [backend.path]))
 }
 
 function isHostCached({ cache }: DrivePlan): boolean {

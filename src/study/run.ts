@@ -4,11 +4,11 @@ import { adoptVm, launchVm } from '../guest/launch.ts'
 import { identityOf, type VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
 import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/journal.ts'
-import { KvmioError, messageOf } from '../lib/errors.ts'
-import { createImage } from '../storage/image.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { settleAfter, settleBefore } from './host-state.ts'
+import { createImages, createShared, removeImages } from './images.ts'
 import { LoadRecorder } from './load-recorder.ts'
 
 /** What a run is called in the journal and in events. */
@@ -45,12 +45,16 @@ export async function startRun(
       ? { outcome: 'abandoned', reason: abandonedBy(signal) }
       : { outcome: 'failed', reason: messageOf(error) }
   // All images first, so that the making of one is no load beside another's guest.
-  const images = members.map((member) =>
-    createImages(member.plan, context, signal).catch((error) =>
-      endUnstarted(member, given(error), context),
-    ),
-  )
-  await Promise.all(images)
+  const shared = createShared(plans, context, signal)
+  const made = members.map(async (member) => {
+    try {
+      await shared
+      await createImages(member.plan, context, signal)
+    } catch (error) {
+      endUnstarted(member, given(error), context)
+    }
+  })
+  await Promise.all(made)
   if (members.every(({ end }) => !end)) {
     await settleBefore(plans, settings.hostCache, context, signal).catch((error) => {
       for (const member of members) endUnstarted(member, given(error), context)
@@ -70,19 +74,6 @@ export async function startRun(
       endUnstarted(member, end, context)
     }
   })
-}
-
-async function createImages(
-  { drives }: VmPlan,
-  context: StudyContext,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const drive of drives) {
-    const tier = context.tier(drive.tier)
-    if (!tier) throw new KvmioError(`tier ${drive.tier} of drive ${drive.name} is not there`)
-    await createImage(tier, drive, signal)
-  }
-  signal.throwIfAborted()
 }
 
 /** That a vm could not be had, or was not wanted any more, is how it went. */
@@ -146,6 +137,7 @@ async function finishRun(
   const onAbort = () => void stopAll(abandonedBy(signal))
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
+  const plans = members.map(({ plan }) => plan)
   const recorder = new LoadRecorder(members, context)
   const seeThrough = async (member: Member): Promise<void> => {
     if (!member.end && !member.vm) await begin(member, stopping.signal)
@@ -158,30 +150,17 @@ async function finishRun(
     const failed = members.find(({ end }) => end && end.outcome !== 'passed')
     if (failed) await stopAll(`vm ${failed.plan.name} did not run`)
     await Promise.all(members.map(seeThrough))
-    await settleAfter(
-      members.map(({ plan }) => plan),
-      context,
-      signal,
-    ).catch((error) => {
+    await settleAfter(plans, context, signal).catch((error) => {
       context.vm.log.warn({ err: error }, 'the run ends before its data was on the device')
     })
   } finally {
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
-    await removeImages(members, context)
+    await removeImages(plans, context)
   }
   const { outcome, reason } = verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)
   return { ...identity, outcome, reason, phases: slowestPhases(members), ...recorder.summary() }
-}
-
-/** An image that cannot be removed, on a disk that has died, must not cost the run its end in the journal. */
-async function removeImages(members: readonly Member[], { vm, tier }: StudyContext): Promise<void> {
-  for (const drive of members.flatMap(({ plan }) => plan.drives)) {
-    await tier(drive.tier)
-      ?.release(drive.backend)
-      .catch((error) => vm.log.warn({ err: error }, 'an image stays'))
-  }
 }
 
 async function waitFor(

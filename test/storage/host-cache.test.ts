@@ -1,10 +1,9 @@
-import { mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { run } from '../../src/lib/process.ts'
 import { cachedBytes, coldProblem, prepareHostCache } from '../../src/storage/host-cache.ts'
-import { filesOf } from '../../src/storage/image.ts'
 
 const MIB = 2 ** 20
 const { signal } = new AbortController()
@@ -82,42 +81,4 @@ t.test('a host whose page cache cannot be emptied says so', async (t) => {
   t.equal(await coldProblem(directory), message)
   const error = await prepare(directory, 'cold', [], directory).catch((error) => error)
   t.equal(error.message, message)
-})
-
-t.test('the files of an image: all that it is read from', async (t) => {
-  const directory = await folder(t)
-  const file = (name: string) => join(directory, name)
-  await (await open(file('base.raw'), 'w')).close()
-  await truncate(file('base.raw'), MIB)
-  await run('qemu-img', [
-    'create',
-    '-q',
-    '-f',
-    'qcow2',
-    '-b',
-    'base.raw',
-    '-F',
-    'raw',
-    file('mid.qcow2'),
-  ])
-  await run('qemu-img', [
-    'create',
-    '-q',
-    '-f',
-    'qcow2',
-    '-b',
-    file('mid.qcow2'),
-    '-F',
-    'qcow2',
-    file('top.qcow2'),
-  ])
-  const top = {
-    backend: { kind: 'file' as const, path: file('top.qcow2') },
-    format: 'qcow2' as const,
-  }
-  t.strictSame(await filesOf(top), ['top.qcow2', 'mid.qcow2', 'base.raw'].map(file))
-  const raw = { backend: { kind: 'device' as const, path: '/dev/loop7' }, format: 'raw' as const }
-  t.strictSame(await filesOf(raw), ['/dev/loop7'])
-  const far = { backend: { kind: 'url' as const, url: 'nbd://host/x' }, format: 'raw' as const }
-  t.strictSame(await filesOf(far), [])
 })
