@@ -1,4 +1,5 @@
-// https://manpages.debian.org/apt-get: `indextargets` says what apt reads from where, whatever its sources look like.
+// `apt-get update --print-uris` says where apt would read from, whatever its sources look like and with no lists fetched
+// yet (`indextargets` is silent until they are): https://manpages.debian.org/apt-get
 import { readFile } from 'node:fs/promises'
 import { UnavailableError } from '../../lib/errors.ts'
 import { run } from '../../lib/process.ts'
@@ -21,15 +22,12 @@ export async function findMirror(
   signal?: AbortSignal,
 ): Promise<Mirror> {
   const { distribution, suite } = parseOsRelease(await readFile(osRelease, 'utf8'))
-  const args = ['indextargets', '--format', '$(SITE) $(RELEASE) $(COMPONENT)']
-  const targets = await run('apt-get', [...args, 'Created-By: Packages'], {
-    name: 'apt-get indextargets',
-    signal,
-  }).catch((error) => {
+  const name = 'apt-get update --print-uris'
+  const uris = await run('apt-get', ['update', '--print-uris'], { name, signal }).catch((error) => {
     signal?.throwIfAborted()
     throw new UnavailableError(`no package mirror: ${error.message}\n${REMEDY}`, { cause: error })
   })
-  const site = findSite(targets, suite)
+  const site = findSite(uris, suite, distribution)
   if (site === undefined) {
     throw new UnavailableError(`no package mirror: apt has none for ${suite}\n${REMEDY}`)
   }
@@ -49,10 +47,13 @@ export function parseOsRelease(text: string): Pick<Mirror, 'distribution' | 'sui
   return { distribution, suite: value('VERSION_CODENAME') || 'stable' }
 }
 
-/** The site of the main part of a suite in the lines of `apt-get indextargets`. */
-export function findSite(targets: string, suite: string): string | undefined {
-  const lines = targets.split('\n').map((line) => line.split(' '))
-  return lines.find(([, release, part]) => release === suite && part === 'main')?.[0]
+/** The site that has the main part of a suite; before those of others, one that is called like the distribution. */
+export function findSite(uris: string, suite: string, distribution: string): string | undefined {
+  const sites = Array.from(
+    uris.matchAll(/^'(\S+)\/dists\/(\S+?)\/main\/binary-/gm),
+    ([, site, of]) => (of === suite ? site : undefined),
+  ).filter((site) => site !== undefined)
+  return sites.find((site) => site.endsWith(`/${distribution}`)) ?? sites[0]
 }
 
 /** The first mirror of a list; words behind a tab are its attributes. */

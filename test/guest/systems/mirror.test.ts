@@ -16,16 +16,18 @@ t.test('the release of a host', async (t) => {
 })
 
 t.test('the mirror of a suite among what apt reads', async (t) => {
-  const targets = [
-    'https://example.org/apt nodistro main',
-    'http://mirror.example.org/debian bookworm-updates main',
-    'http://mirror.example.org/debian bookworm contrib',
-    'http://mirror.example.org/debian bookworm main',
-    'http://security.example.org/debian bookworm main',
-  ].join('\n')
-  t.equal(findSite(targets, 'bookworm'), 'http://mirror.example.org/debian')
-  t.equal(findSite(targets, 'trixie'), undefined)
-  t.equal(findSite('', 'bookworm'), undefined)
+  const uris = [
+    'https://example.org/apt/dists/nodistro/main/binary-amd64/Packages.xz',
+    'https://tools.example.org/dists/bookworm/main/binary-amd64/Packages.xz',
+    'http://mirror.example.org/debian/dists/bookworm-updates/main/binary-amd64/Packages.xz',
+    'http://mirror.example.org/debian/dists/bookworm/contrib/binary-amd64/Packages.xz',
+    'http://mirror.example.org/debian/dists/bookworm/main/binary-amd64/Packages.xz',
+  ]
+  const text = uris.map((uri) => `'${uri}' name 0 \n`).join('')
+  t.equal(findSite(text, 'bookworm', 'debian'), 'http://mirror.example.org/debian')
+  t.equal(findSite(text, 'bookworm', 'ubuntu'), 'https://tools.example.org')
+  t.equal(findSite(text, 'trixie', 'debian'), undefined)
+  t.equal(findSite('', 'bookworm', 'debian'), undefined)
 })
 
 t.test('a host whose apt reads a list of mirrors', async (t) => {
