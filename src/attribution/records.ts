@@ -18,6 +18,15 @@ export interface Tier {
   ratedTransactionsPerSecond?: number
 }
 
+/** Where a drive's data is: what qemu opens at the bottom. */
+export type Backend =
+  /** An image file. */
+  | { kind: 'file'; path: string }
+  /** A block device of this host: a logical volume, a disk, a partition. */
+  | { kind: 'device'; path: string }
+  /** A server that one of qemu's network drivers speaks to. */
+  | { kind: 'url'; url: string }
+
 /** One virtual disk of a vm. */
 export interface Drive {
   /** Also the disk's serial number in the guest. */
@@ -29,8 +38,7 @@ export interface Drive {
   /** Whether it passes the host's page cache by (O_DIRECT): what qemu issues is what the device gets. */
   direct: boolean
   aio: string
-  /** The image. */
-  file: string
+  backend: Backend
   /** The id of qemu's device, as `qdev` in query-blockstats begins or ends with it. */
   id: string
 }

@@ -1,3 +1,4 @@
+import type { Backend } from '../attribution/records.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 import { type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
 
@@ -61,14 +62,26 @@ function serialPort(id: string, path: string, log: string): string[] {
   ]
 }
 
-function blockNode({ name, format, cache, aio, file }: DrivePlan) {
+function blockNode({ name, format, cache, aio, backend }: DrivePlan) {
   const { direct, noFlush } = CACHE_MODES[cache]
   const options = { direct, 'no-flush': noFlush }
   return {
     'node-name': `format-${name}`,
     driver: format,
     cache: options,
-    file: { 'node-name': `file-${name}`, driver: 'file', filename: file, aio, cache: options },
+    file: { 'node-name': `file-${name}`, ...protocol(backend, aio), cache: options },
+  }
+}
+
+/** The driver that opens a drive's data, and how it finds it. */
+function protocol(backend: Backend, aio: DrivePlan['aio']): Record<string, unknown> {
+  switch (backend.kind) {
+    case 'file':
+      return { driver: 'file', filename: backend.path, aio }
+    case 'device':
+      return { driver: 'host_device', filename: backend.path, aio }
+    case 'url':
+      return { driver: new URL(backend.url).protocol.replace(/[:+].*/, '') }
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { VmIdentity } from '../attribution/records.ts'
+import type { Backend, VmIdentity } from '../attribution/records.ts'
 import type { DriveConfig, GuestConfig } from '../config/schema.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 
@@ -35,8 +35,7 @@ export interface DrivePlan {
   cache: DriveConfig['cache']
   aio: DriveConfig['aio']
   sizeBytes: number
-  /** The image. */
-  file: string
+  backend: Backend
 }
 
 /** The files of a vm; all of them below its own folder. */

@@ -48,10 +48,15 @@ export async function tryKvm(trial: KvmTrial, context: VmContext): Promise<KvmVe
       end?.reason?.split('\n')[0] ?? `a guest did not boot on it in ${trial.limitSeconds} s`
     return { boots: false, reason: `/dev/kvm opens, but ${why}` }
   } catch (error) {
-    return { boots: false, reason: `/dev/kvm opens, but ${messageOf(error)}` }
+    return { boots: false, reason: `/dev/kvm opens, but ${onOneLine(messageOf(error))}` }
   } finally {
     await rm(trial.directory, { recursive: true, force: true })
   }
+}
+
+/** qemu's last words begin on a line of their own: `killed by SIGABRT:` and what was asserted. */
+function onOneLine(message: string): string {
+  return message.replaceAll(/:\n\s*/g, ': ').replaceAll(/\n\s*/g, '; ')
 }
 
 /** What the verdict depends on: it is tried again when one of these has changed. */

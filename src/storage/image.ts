@@ -1,41 +1,43 @@
-import { chown, open, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { codeOf, KvmioError, UnavailableError } from '../lib/errors.ts'
+import type { Backend } from '../attribution/records.ts'
 import { run } from '../lib/process.ts'
-import { formatBytes } from '../lib/quantities.ts'
-import { readSpace } from '../source/mounts.ts'
 
 export type ImageFormat = 'raw' | 'qcow2'
 
 export interface ImageOptions {
-  file: string
+  backend: Backend
   format: ImageFormat
   /** As the guest sees it. */
   sizeBytes: number
-  /** Whom qemu runs as. */
-  owner?: { uid: number; gid: number }
-  signal?: AbortSignal
 }
 
-/** Makes an empty image that nobody but its owner can read. Never over a file that is there. */
-export async function createImage(options: ImageOptions): Promise<void> {
-  const { file, format, sizeBytes, owner, signal } = options
-  await checkSpace(file, format, sizeBytes)
-  await reserve(file)
+/** What makes room for a drive's data and gives it back; a tier does. */
+export interface ImageRoom {
+  allocate(backend: Backend, bytes: number): Promise<void>
+  release(backend: Backend): Promise<void>
+}
+
+/** Makes the empty image of a drive, in place of what an abandoned run left under the same name. */
+export async function createImage(
+  room: ImageRoom,
+  { backend, format, sizeBytes }: ImageOptions,
+  signal?: AbortSignal,
+): Promise<void> {
+  await room.release(backend)
+  await room.allocate(backend, imageSpaceBytes(format, sizeBytes))
+  if (format === 'raw' && backend.kind !== 'file') return // what is there has its size
   try {
-    // The file name stands alone here, so commas in it are plain; an absolute path cannot be taken for a protocol.
-    const args = ['create', '-q', '-f', format, file, String(sizeBytes)]
+    // The name stands alone here, so commas in it are plain; an absolute path cannot be taken for a protocol.
+    const args = ['create', '-q', '-f', format, placeOf(backend), String(sizeBytes)]
     await run('qemu-img', args, { signal })
-    if (owner) await chown(file, owner.uid, owner.gid)
   } catch (error) {
-    await removeImage(file)
+    await room.release(backend)
     throw error
   }
 }
 
-/** Nothing happens when it is gone already. */
-export async function removeImage(file: string): Promise<void> {
-  await rm(file, { force: true })
+/** The backend as programs of qemu's take it for a file name. */
+export function placeOf(backend: Backend): string {
+  return backend.kind === 'url' ? backend.url : backend.path
 }
 
 /**
@@ -61,22 +63,3 @@ export function imageSpaceBytes(format: ImageFormat, sizeBytes: number): number 
 const CLUSTER = 65_536
 const ENTRIES = CLUSTER / 8 // 64-bit entries of an L1, L2 or refcount table in one cluster
 const REFCOUNTS = CLUSTER / 2 // 16-bit refcounts in one block
-
-async function checkSpace(file: string, format: ImageFormat, sizeBytes: number): Promise<void> {
-  const needed = imageSpaceBytes(format, sizeBytes)
-  const { availableBytes } = await readSpace(dirname(file))
-  if (needed <= availableBytes) return
-  throw new UnavailableError(
-    `image ${file} can grow to ${formatBytes(needed)}, but ${dirname(file)} has ${formatBytes(availableBytes)} available`,
-  )
-}
-
-/** With its mode from the start: qemu-img keeps it. */
-async function reserve(file: string): Promise<void> {
-  try {
-    await (await open(file, 'wx', 0o600)).close()
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
-    throw new KvmioError(`image ${file} is there already; remove it first`, { cause: error })
-  }
-}

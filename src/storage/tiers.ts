@@ -1,19 +1,23 @@
 import { mkdir, open, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type { Tier } from '../attribution/records.ts'
+import type { Backend, Tier } from '../attribution/records.ts'
 import type { TierConfig } from '../config/schema.ts'
 import { codeOf, KvmioError, messageOf, UnavailableError } from '../lib/errors.ts'
 import { readDiskstats } from '../source/diskstats.ts'
 import { filesystemOf, readMounts } from '../source/mounts.ts'
 import { takeDownDisk } from './disk-teardown.ts'
 import { checkDisk, type FilesystemDisk, openDisk } from './filesystem-disk.ts'
+import type { ImageFormat, ImageRoom } from './image.ts'
+import { allocateFile, locateFile, releaseFile } from './image-file.ts'
 import type { TierContext } from './tier-context.ts'
 
-export interface OpenTier {
+export interface OpenTier extends ImageRoom {
   tier: Tier
   context: TierContext
   /** Of a tier whose filesystem kvmio made. */
   disk?: FilesystemDisk
+  /** Where the data of a vm's drive goes. */
+  locate(vm: string, drive: string, format: ImageFormat): Backend
   close(): Promise<void>
 }
 
@@ -30,6 +34,9 @@ export async function openTier(
   const open: OpenTier = {
     tier: tierOf(name, config),
     context: resolved,
+    locate: (vm, drive, format) => locateFile(open.tier.directory ?? '', vm, drive, format),
+    allocate: async (backend, bytes) => allocateFile(pathOf(backend), bytes),
+    release: async (backend) => releaseFile(pathOf(backend)),
     close: () => closeTier(open),
   }
   try {
@@ -59,6 +66,11 @@ export async function checkTier({ tier, disk, context }: OpenTier): Promise<stri
   if (tier.directory === undefined || tier.device === undefined) return undefined
   const found = await stat(tier.directory).catch(() => undefined)
   return found?.isDirectory() ? undefined : `${tier.directory} is no longer there`
+}
+
+function pathOf(backend: Backend): string {
+  if (backend.kind === 'file') return backend.path
+  throw new TypeError(`expected an image file, got a ${backend.kind}`)
 }
 
 function tierOf(name: string, config: TierConfig): Tier {

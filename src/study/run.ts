@@ -3,9 +3,9 @@ import { adoptVm, launchVm } from '../guest/launch.ts'
 import { identityOf, type VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
 import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/journal.ts'
-import { messageOf } from '../lib/errors.ts'
+import { KvmioError, messageOf } from '../lib/errors.ts'
 import { drain } from '../storage/drain.ts'
-import { createImage, removeImage } from '../storage/image.ts'
+import { createImage } from '../storage/image.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { LoadRecorder } from './load-recorder.ts'
@@ -36,9 +36,10 @@ export async function startRun(
   const members: Member[] = vms.map((vm) => ({ ...vm, phases: [] }))
   const launch = async (member: Member): Promise<void> => {
     try {
-      for (const { file, format, sizeBytes } of member.plan.drives) {
-        await removeImage(file) // of an abandoned run under the same name
-        await createImage({ file, format, sizeBytes })
+      for (const drive of member.plan.drives) {
+        const tier = context.tier(drive.tier)
+        if (!tier) throw new KvmioError(`tier ${drive.tier} of drive ${drive.name} is not there`)
+        await createImage(tier, drive, signal)
       }
       signal.throwIfAborted()
       member.vm = await launchVm(member.plan, context.vm, listenerOf(member, identity, context))
@@ -137,9 +138,11 @@ async function drainTiers(
 }
 
 /** An image that cannot be removed, on a disk that has died, must not cost the run its end in the journal. */
-async function removeImages(members: readonly Member[], { vm }: StudyContext): Promise<void> {
-  for (const { file } of members.flatMap(({ plan }) => plan.drives)) {
-    await removeImage(file).catch((error) => vm.log.warn({ err: error }, 'an image stays'))
+async function removeImages(members: readonly Member[], { vm, tier }: StudyContext): Promise<void> {
+  for (const drive of members.flatMap(({ plan }) => plan.drives)) {
+    await tier(drive.tier)
+      ?.release(drive.backend)
+      .catch((error) => vm.log.warn({ err: error }, 'an image stays'))
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
+import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
@@ -125,7 +126,7 @@ async function runCase(
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
     const plans = planVms(studyName, study, point, {
       stateDir: context.stateDir,
-      tierDirectory: (tier) => context.tier(tier)?.tier.directory ?? '',
+      locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
       cgroup: context.cgroup,
@@ -148,6 +149,13 @@ async function runCase(
     if (signal.aborted) return undefined
     throw error
   }
+}
+
+/** One that the study's cases name: the config has seen to that. */
+function openTier(name: string, context: StudyContext): OpenTier {
+  const open = context.tier(name)
+  if (!open) throw new TypeError(`a case was planned on tier ${name}, which is not there`)
+  return open
 }
 
 function withTiers(point: CasePlan, context: StudyContext): CasePlan {

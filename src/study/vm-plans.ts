@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Backend } from '../attribution/records.ts'
 import type { GuestConfig, StudyConfig, WorkloadConfig } from '../config/schema.ts'
 import type { BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
@@ -7,8 +8,8 @@ import type { CasePlan } from './plan.ts'
 /** What the plans of a case's vms need from this host. */
 export interface Placement {
   stateDir: string
-  /** Where each tier's images go. */
-  tierDirectory(tier: string): string
+  /** Where the data of a vm's drive goes on a tier. */
+  locate(tier: string, vm: string, drive: string, format: DrivePlan['format']): Backend
   accelerator: VmPlan['accelerator']
   /** The built-in system; only a guest with a kernel of its own does without. */
   appliance?: { kernel: string; initrd: string }
@@ -62,7 +63,7 @@ function planBoot(
   return { kernel, initrd, append: `${append} ${own}`.trim() }
 }
 
-function planDrives(vm: string, guest: GuestConfig, { tierDirectory }: Placement): DrivePlan[] {
+function planDrives(vm: string, guest: GuestConfig, { locate }: Placement): DrivePlan[] {
   return Object.entries(guest.drives).map(([name, { tier, bus, format, cache, aio, size }]) => ({
     name,
     tier,
@@ -71,6 +72,6 @@ function planDrives(vm: string, guest: GuestConfig, { tierDirectory }: Placement
     cache,
     aio,
     sizeBytes: size,
-    file: join(tierDirectory(tier), `${vm}-${name}.${format}`),
+    backend: locate(tier, vm, name, format),
   }))
 }

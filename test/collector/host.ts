@@ -89,7 +89,7 @@ export function drive(name: string, more: Partial<Drive> = {}): Drive {
     cache: 'none',
     direct: true,
     aio: 'threads',
-    file: `/var/lib/kvmio/local/${name}.qcow2`,
+    backend: { kind: 'file', path: `/var/lib/kvmio/local/${name}.qcow2` },
     id: `drive-${name}`,
     ...more,
   }

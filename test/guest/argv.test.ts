@@ -12,7 +12,7 @@ function drive(name: string, more: Partial<DrivePlan> = {}): DrivePlan {
     cache: 'none',
     aio: 'threads',
     sizeBytes: 2 ** 30,
-    file: `/state/local/demo-a-1-${name}.qcow2`,
+    backend: { kind: 'file', path: `/state/local/demo-a-1-${name}.qcow2` },
     ...more,
   }
 }
@@ -70,7 +70,7 @@ t.test('a comma in a path stays one value', async (t) => {
   const argv = qemuArgv({
     ...PLAN,
     directory: '/state,of/vms/x',
-    drives: [drive('root', { file: '/a,b/"c".raw' })],
+    drives: [drive('root', { backend: { kind: 'file', path: '/a,b/"c".raw' } })],
   })
   t.ok(argv.includes('socket,id=qmp,path=/state,,of/vms/x/qmp.sock,server=on,wait=off'))
   const node = JSON.parse(argv[argv.indexOf('-blockdev') + 1] ?? '')

@@ -25,9 +25,12 @@ t.test('a guest is booted to find out', { skip: await cannotTry() }, async (t) =
   const start = performance.now()
   const verdict = await tryKvm({ ...trial, directory: join(parent, 'vm') }, context)
   if (verdict.boots) return t.plan(0, `guests boot under KVM here: ${verdict.reason}`)
-  t.strictSame(verdict, {
+  // Where KVM does not work the guest hangs, or qemu gives up on a register that it may not set.
+  t.match(verdict, {
     boots: false,
-    reason: `/dev/kvm opens, but a guest did not boot on it in ${SECONDS} s`,
+    reason: new RegExp(
+      `^/dev/kvm opens, but (a guest did not boot on it in ${SECONDS} s|vm kvm-trial: qemu (was killed by|exited with) .+)$`,
+    ),
   })
   t.ok(performance.now() - start < 1000 * SECONDS + 8000)
   t.strictSame(await readdir(parent), [], 'nothing is left of it')

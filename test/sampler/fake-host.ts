@@ -32,7 +32,7 @@ export function fakeDrive(more: Partial<Drive> = {}): Drive {
     cache: 'none',
     direct: true,
     aio: 'threads',
-    file: '/a.raw',
+    backend: { kind: 'file', path: '/a.raw' },
     id: 'drive-root',
     ...more,
   }

@@ -3,7 +3,8 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { createImage, imageSpaceBytes, removeImage } from '../../src/storage/image.ts'
+import { createImage, type ImageRoom, imageSpaceBytes } from '../../src/storage/image.ts'
+import { allocateFile, releaseFile } from '../../src/storage/image-file.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { tmpfs } from './state.ts'
 
@@ -11,42 +12,55 @@ const MIB = 2 ** 20
 const root = process.geteuid?.() === 0
 const noQemuImg = (await missingPrograms(['qemu-img'])) ?? false
 
+/** Room in a directory, as a tier of that kind has it. */
+function roomFor(path: string): ImageRoom {
+  return {
+    allocate: (_, bytes) => allocateFile(path, bytes),
+    release: () => releaseFile(path),
+  }
+}
+
 t.test('images of each format', { skip: noQemuImg }, async (t) => {
   const directory = t.testdir()
   for (const format of ['raw', 'qcow2'] as const) {
     // A comma, a colon and an equals sign are what qemu's option syntax trips over.
-    const file = join(directory, `nbd:a,b=c.${format}`)
-    const owner = root ? { uid: 61177, gid: 61177 } : undefined
-    await createImage({ file, format, sizeBytes: 8 * MIB, ...(owner ? { owner } : {}) })
-    const { mode, uid, gid } = await stat(file)
+    const path = join(directory, `nbd:a,b=c.${format}`)
+    const backend = { kind: 'file', path } as const
+    await writeFile(path, 'left by an abandoned run')
+    await createImage(roomFor(path), { backend, format, sizeBytes: 8 * MIB })
+    const { mode } = await stat(path)
     t.equal(mode & 0o777, 0o600)
-    if (owner) t.strictSame({ uid, gid }, owner)
     const info = JSON.parse(
-      execFileSync('qemu-img', ['info', '--output=json', file], { encoding: 'utf8' }),
+      execFileSync('qemu-img', ['info', '--output=json', path], { encoding: 'utf8' }),
     )
-    t.match(info, { format, 'virtual-size': 8 * MIB, filename: file })
-    await removeImage(file)
-    await t.rejects(stat(file), { code: 'ENOENT' })
-    await removeImage(file)
+    t.match(info, { format, 'virtual-size': 8 * MIB, filename: path })
+    await releaseFile(path)
+    await t.rejects(stat(path), { code: 'ENOENT' })
+    await releaseFile(path)
   }
 })
 
-t.test('never over a file that is there', { skip: noQemuImg }, async (t) => {
-  const file = join(t.testdir({ 'a.raw': 'precious' }), 'a.raw')
-  await t.rejects(createImage({ file, format: 'raw', sizeBytes: MIB }), {
-    message: `image ${file} is there already; remove it first`,
+t.test('never over a file that is there', async (t) => {
+  const path = join(t.testdir({ 'a.raw': 'precious' }), 'a.raw')
+  await t.rejects(allocateFile(path, MIB), {
+    message: `image ${path} is there already; remove it first`,
   })
-  t.equal(await readFile(file, 'utf8'), 'precious')
+  t.equal(await readFile(path, 'utf8'), 'precious')
 })
 
 t.test('what qemu-img says is kept, and its file is not', { skip: noQemuImg }, async (t) => {
-  const file = join(t.testdir(), 'a.qcow2')
-  const error = await createImage({ file, format: 'qcow2', sizeBytes: 1.5 }).catch((e) => e)
+  const path = join(t.testdir(), 'a.qcow2')
+  const backend = { kind: 'file', path } as const
+  const error = await createImage(roomFor(path), {
+    backend,
+    format: 'qcow2',
+    sizeBytes: 1.5,
+  }).catch((e) => e)
   t.match(
     error.message,
     /^qemu-img exited with code 1:\n {2}qemu-img: Invalid image size specified/,
   )
-  await t.rejects(stat(file), { code: 'ENOENT' })
+  await t.rejects(stat(path), { code: 'ENOENT' })
 })
 
 t.test('no space', { skip: root ? false : 'needs root to mount a tmpfs' }, async (t) => {
@@ -56,11 +70,12 @@ t.test('no space', { skip: root ? false : 'needs root to mount a tmpfs' }, async
     ['raw', '6.5 MiB'],
     ['qcow2', '6.8 MiB'],
   ] as const) {
-    const file = join(directory, `a.${format}`)
-    await t.rejects(createImage({ file, format, sizeBytes: 6.5 * MIB }), {
-      message: `image ${file} can grow to ${needed}, but ${directory} has 6 MiB available`,
+    const path = join(directory, `a.${format}`)
+    const image = { backend: { kind: 'file', path } as const, format, sizeBytes: 6.5 * MIB }
+    await t.rejects(createImage(roomFor(path), image), {
+      message: `image ${path} can grow to ${needed}, but ${directory} has 6 MiB available`,
     })
-    await t.rejects(stat(file), { code: 'ENOENT' })
+    await t.rejects(stat(path), { code: 'ENOENT' })
   }
 })
 

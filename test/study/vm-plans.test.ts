@@ -1,12 +1,14 @@
 import t from 'tap'
 import { applianceAppend } from '../../src/guest/systems/appliance-append.ts'
+import { placeOf } from '../../src/storage/image.ts'
+import { locateFile } from '../../src/storage/image-file.ts'
 import { planCases } from '../../src/study/plan.ts'
 import { type Placement, planVms } from '../../src/study/vm-plans.ts'
 import { drive, guest, study } from './configs.ts'
 
 const PLACEMENT: Placement = {
   stateDir: '/state',
-  tierDirectory: (tier) => `/state/tiers/${tier}`,
+  locate: (tier, vm, drive, format) => locateFile(`/state/tiers/${tier}`, vm, drive, format),
   accelerator: 'tcg',
   appliance: { kernel: '/appliance/kernel', initrd: '/appliance/initrd.img' },
 }
@@ -43,7 +45,7 @@ t.test('one plan a vm, whole', async (t) => {
         cache: 'none',
         aio: 'threads',
         sizeBytes: 2 ** 30,
-        file: '/state/tiers/local/demo-ide-1-root.qcow2',
+        backend: { kind: 'file', path: '/state/tiers/local/demo-ide-1-root.qcow2' },
       },
     ],
     deadlines: { start: 30, boot: 120, phase: 1800 },
@@ -55,7 +57,7 @@ t.test('one plan a vm, whole', async (t) => {
     slot: 2,
     directory: '/state/vms/demo-ide-2',
     cgroup: 'kvmio-1/demo-ide-2',
-    drives: [{ file: '/state/tiers/local/demo-ide-2-root.qcow2' }],
+    drives: [{ backend: { path: '/state/tiers/local/demo-ide-2-root.qcow2' } }],
   })
   t.strictSame(planVms('demo', of, point!, placement)[0], first, 'the same again, by repetition')
 })
@@ -65,7 +67,7 @@ t.test('each drive on its tier', async (t) => {
   const [point] = planCases(study(), guest({ drives }))
   const [plan] = planVms('demo', study(), point!, PLACEMENT)
   t.strictSame(
-    plan?.drives.map(({ file }) => file),
+    plan?.drives.map(({ backend }) => placeOf(backend)),
     ['/state/tiers/ssd/demo-only-1-root.qcow2', '/state/tiers/sata/demo-only-1-data.raw'],
   )
   t.equal(plan?.cgroup, undefined)
