@@ -70,7 +70,9 @@ export async function makeRootTree(options: RootTreeOptions): Promise<void> {
   const second = [into, '/debootstrap/debootstrap', '--second-stage']
   await debootstrap('chroot', second, options, CONFIGURE_MS)
   signal?.throwIfAborted()
-  for (const pattern of SPENT) {
+  // The essential packages were unpacked before dpkg knew what to leave out.
+  const excluded = excludes.filter((pattern) => pattern.startsWith('/'))
+  for (const pattern of [...SPENT, ...excluded.map((pattern) => pattern.slice(1))]) {
     for await (const path of glob(pattern, { cwd: into })) {
       await rm(join(into, path), { recursive: true, force: true })
     }
