@@ -36,13 +36,14 @@ t.test('cold: nothing of the files; warm: all that they hold', { skip: lack }, a
   const [full, sparse] = [join(directory, 'full, with a comma'), join(directory, 'sparse')]
   await writeFile(full, Buffer.alloc(3 * MIB + 5, 1))
   await writeFile(sparse, Buffer.alloc(MIB, 1))
-  await truncate(sparse, 2 ** 40)
+  await truncate(sparse, 2 ** 33)
   await prepare(directory, 'cold', [full, sparse])
   t.equal(await cachedBytes([full, sparse]), 0)
   await prepare(directory, 'warm', [full, sparse])
   t.equal(await cachedBytes([full]), 3 * MIB + 4096)
   const inSparse = await cachedBytes([sparse])
-  t.ok(inSparse >= MIB && inSparse < 2 * MIB, `a terabyte of holes is not read: ${inSparse}`)
+  // The kernel reads a few megabytes ahead.
+  t.ok(inSparse >= MIB && inSparse < 64 * MIB, `holes of 8 GiB are not read: ${inSparse}`)
 })
 
 t.test('a page that stays is no cold start', { skip: lack }, async (t) => {
