@@ -14,6 +14,7 @@ export const AIOS = ['threads', 'native', 'io_uring'] as const
 export const DISCARDS = ['ignore', 'unmap'] as const
 export const DETECT_ZEROES = ['off', 'on', 'unmap'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export const HOST_CACHES = ['warm', 'cold'] as const
 
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
 const MAX_DRIVE_NAME = 20
@@ -163,9 +164,19 @@ const workload = z
       : { kind: 'idle' as const, time: workload.idle?.time ?? 60 },
   )
 
-const study = z.strictObject({
+/** A matrix of factors; some of its keys can be factors themselves (factors.ts). */
+export const studySchema = z.strictObject({
   guest: z.string('the name of a guest').describe('The guest that every case starts from'),
   vms: whole(1, 500).default(1).describe('How many vms of it run at once'),
+  stagger: seconds()
+    .prefault('0s')
+    .describe("The pause between the starts of a run's vms; 0s starts all of them at once"),
+  hostCache: z
+    .enum(HOST_CACHES)
+    .default('warm')
+    .describe(
+      "The host's page cache when the vms start: warm, with all that host-cached drives read in it; cold, emptied (root)",
+    ),
   workload: workload.describe('What each vm does'),
   factors: z
     .record(
@@ -175,7 +186,9 @@ const study = z.strictObject({
         .min(1, 'at least one value'),
     )
     .default({})
-    .describe('Keys of the guest, as dotted paths, each with the values to vary it over'),
+    .describe(
+      'Keys of the guest, or workload, vms, stagger or hostCache, as dotted paths, each with the values to vary it over',
+    ),
   blocks: whole(1, 10_000)
     .default(6)
     .describe('How often each case runs, unless the schedule is continuous'),
@@ -209,13 +222,13 @@ export const configSchema = z.strictObject({
     .describe('Classes of storage, each with a capacity'),
   guests: z.record(name, guestSchema).default({}).describe('Kinds of machines'),
   studies: z
-    .record(name, study)
+    .record(name, studySchema)
     .default({})
     .describe('Matrices of factors, each point measured again and again'),
 })
 
 /** A file of studies that uses the tiers and guests of the main config file. */
-export const suiteSchema = z.strictObject({ studies: z.record(name, study) })
+export const suiteSchema = z.strictObject({ studies: z.record(name, studySchema) })
 
 /** What the file says, with every default filled in: sizes in bytes, durations in seconds. */
 export type ConfigFile = z.output<typeof configSchema>

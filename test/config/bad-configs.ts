@@ -698,7 +698,27 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a factor of no key',
     factors('{ bus: [ide] }'),
-    '9:16: studies.demo.factors.bus: expected a key of the guest: system, memory, balloon, vcpus, accel, deadlines or drives, got "bus"',
+    '9:16: studies.demo.factors.bus: expected a key of the guest or the study: system, memory, balloon, vcpus, accel, deadlines, drives, workload, vms, stagger or hostCache, got "bus"; did you mean vms?',
+  ],
+  [
+    'a factor of a workload that the study does not have',
+    factors('{ workload.boot-write-shutdown.write: [1MiB] }'),
+    '9:16: studies.demo.factors.workload.boot-write-shutdown.write: expected a key of workload: idle, got "boot-write-shutdown"',
+  ],
+  [
+    'a factor of a whole workload',
+    factors('{ workload.idle: [10s] }'),
+    '9:16: studies.demo.factors.workload.idle: expected one of its keys, such as workload.idle.time, got all of them',
+  ],
+  [
+    'a number of vms that nobody has',
+    factors('{ vms: [1, 0] }'),
+    '9:25: studies.demo.factors.vms[1]: expected a whole number from 1 to 500, got 0',
+  ],
+  [
+    'a host cache that is neither',
+    factors('{ hostCache: [cold, lukewarm] }'),
+    '9:34: studies.demo.factors.hostCache[1]: expected warm or cold, got "lukewarm"',
   ],
   [
     'a factor of a misspelt key',
