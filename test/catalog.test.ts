@@ -40,7 +40,7 @@ t.test('each name once, also those that a histogram makes', async (t) => {
 t.test('labels and help', async (t) => {
   for (const { name, labels, help } of catalog) {
     t.equal(new Set(labels).size, labels.length, `${name}: each label once`)
-    for (const label of labels) t.match(label, /^[a-z][a-z_]*$/, `${name}{${label}}`)
+    for (const label of labels) t.match(label, /^[a-z][a-z0-9_]*$/, `${name}{${label}}`)
     t.notOk(labels.includes('le') || labels.includes('job') || labels.includes('instance'), name)
     t.match(help, /^[^\n]*\S\.$/, `${name}: the help is one line and ends with a full stop`)
   }

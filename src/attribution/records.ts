@@ -34,13 +34,37 @@ export interface Drive {
   tier: string
   bus: string
   format: string
+  preallocation: string
+  /** Bytes; absent for formats without clusters, and where it is qemu's own. */
+  clusterSize?: number
+  lazyRefcounts: boolean
+  extendedL2: boolean
+  /** How many images lie under its own. */
+  backing: number
   cache: string
   /** Whether it passes the host's page cache by (O_DIRECT): what qemu issues is what the device gets. */
   direct: boolean
   aio: string
+  discard: string
+  detectZeroes: string
+  /** Whether a thread of its own serves it. */
+  iothread: boolean
+  /** Absent where it is qemu's own number. */
+  queues?: number
+  throttle?: Throttle
   backend: Backend
   /** The id of qemu's device, as `qdev` in query-blockstats begins or ends with it. */
   id: string
+}
+
+/** Limits that qemu keeps on a drive; a burst may exceed its limit for burstLength seconds, 1 by default. */
+export interface Throttle {
+  /** Reads and writes per second. */
+  iops?: number
+  iopsBurst?: number
+  bytesPerSecond?: number
+  bytesPerSecondBurst?: number
+  burstLength?: number
 }
 
 /** What a vm is called and made from, whether it runs or not. */

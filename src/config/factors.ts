@@ -17,10 +17,11 @@ export function withFactors(
     if ('problem' in found) throw new RangeError(`factor ${path}: ${found.problem}`)
     const keys = path.split('.')
     const last = keys.pop()!
-    const parent = keys.reduce<Record<string, unknown>>(
-      (value, key) => value[key] as Record<string, unknown>,
-      varied as unknown as Record<string, unknown>,
-    )
+    let parent = varied as unknown as Record<string, unknown>
+    for (const key of keys) {
+      parent[key] ??= {} // a mapping that the guest does without begins with the factor: throttle
+      parent = parent[key] as Record<string, unknown>
+    }
     parent[last] = z.parse(found.schema, value)
   }
   return varied

@@ -26,15 +26,18 @@ export interface BootPlan {
   append: string
 }
 
-export interface DrivePlan {
+export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
   /** Also the disk's serial number. */
   name: string
-  tier: string
-  bus: DriveConfig['bus']
-  format: DriveConfig['format']
-  cache: DriveConfig['cache']
-  aio: DriveConfig['aio']
   sizeBytes: number
+  backend: Backend
+  /** The images under its own, the lowest first: only read, and shared by the vms of a run. */
+  backing: LayerPlan[]
+}
+
+/** One image of a backing chain. */
+export interface LayerPlan {
+  format: DriveConfig['format']
   backend: Backend
 }
 
@@ -62,6 +65,7 @@ export function identityOf(plan: VmPlan): VmIdentity {
   const { name, study, slot, guest, system, workload, accelerator } = plan
   const drives = plan.drives.map((drive) => ({
     ...drive,
+    backing: drive.backing.length,
     id: driveId(drive),
     direct: CACHE_MODES[drive.cache].direct,
   }))

@@ -9,6 +9,7 @@ import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import { type PhaseLine, PhaseLog } from '../source/phase-channel.ts'
 import { isSameProcess } from '../source/proc.ts'
 import { Qmp, type QmpEvent } from '../source/qmp.ts'
+import { driveOfNode } from './block-node.ts'
 import { identityOf, type VmPlan, vmFiles } from './plan.ts'
 import { endingOf, endProcess, lastLines, type QemuProcess, waitForEnd } from './qemu-process.ts'
 
@@ -226,7 +227,7 @@ export class RunningVm {
   #onEvent({ event, data }: QmpEvent): void {
     if (event === 'SHUTDOWN') this.#guestOff = true
     if (event === 'BLOCK_IO_ERROR' && data?.action === 'stop') {
-      const drive = String(data['node-name'] ?? '').replace(/^(format|file)-/, '')
+      const drive = driveOfNode(String(data['node-name'] ?? ''))
       const why = data.nospace
         ? 'no space left under its image'
         : String(data.reason ?? 'I/O error')

@@ -239,8 +239,26 @@ export const vmInfo = gauge(
 )
 export const driveInfo = gauge(
   'drive_info',
-  ['vm', 'drive', 'tier', 'bus', 'format', 'cache', 'aio'],
-  '1; one a drive, until its study ends.',
+  [
+    'vm',
+    'drive',
+    'tier',
+    'bus',
+    'format',
+    'preallocation',
+    'cluster_size',
+    'lazy_refcounts',
+    'extended_l2',
+    'backing',
+    'cache',
+    'aio',
+    'discard',
+    'detect_zeroes',
+    'iothread',
+    'queues',
+    'throttle',
+  ],
+  '1; one a drive, until its study ends. An option that its bus or format does not have, or that is left to qemu, is empty.',
 )
 export const runInfo = gauge(
   'run_info',

@@ -41,7 +41,7 @@ export function planVms(
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
       boot: planBoot(point.guest, study.workload, placement),
-      drives: planDrives(name, point.guest, placement),
+      drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
       cgroup: placement.cgroup && join(placement.cgroup, name),
@@ -63,15 +63,20 @@ function planBoot(
   return { kernel, initrd, append: `${append} ${own}`.trim() }
 }
 
-function planDrives(vm: string, guest: GuestConfig, { locate }: Placement): DrivePlan[] {
-  return Object.entries(guest.drives).map(([name, { tier, bus, format, cache, aio, size }]) => ({
+function planDrives(
+  vm: string,
+  run: string,
+  guest: GuestConfig,
+  { locate }: Placement,
+): DrivePlan[] {
+  return Object.entries(guest.drives).map(([name, { size, backing, ...drive }]) => ({
+    ...drive,
     name,
-    tier,
-    bus,
-    format,
-    cache,
-    aio,
     sizeBytes: size,
-    backend: locate(tier, vm, name, format),
+    backend: locate(drive.tier, vm, name, drive.format),
+    backing: Array.from({ length: backing }, (_, depth) => {
+      const format = depth === 0 ? 'raw' : 'qcow2'
+      return { format, backend: locate(drive.tier, run, `${name}-base${depth}`, format) }
+    }),
   }))
 }

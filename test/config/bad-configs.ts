@@ -114,7 +114,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key of a drive',
     drive('{ tier: local, size: 1GiB, cahce: none }'),
-    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, cache, aio; did you mean cache?',
+    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
   ],
   [
     'a key that is a number',
@@ -222,7 +222,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown bus',
     drive('{ tier: local, size: 1GiB, bus: virtio }'),
-    '4:62: guests.student.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "virtio"',
+    '4:62: guests.student.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi, pvscsi or nvme, got "virtio"',
   ],
   [
     'a misspelt format',
@@ -459,7 +459,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a factor of a misspelt key',
     factors('{ drives.root.cahce: [none] }'),
-    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, cache or aio, got "cahce"; did you mean cache?',
+    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
   ],
   [
     'a factor of an unknown drive',
@@ -484,7 +484,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a wrong value of a factor',
     factors('{ drives.root.bus: [ide, satan] }'),
-    '9:39: studies.demo.factors.drives.root.bus[1]: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "satan"; did you mean sata?',
+    '9:39: studies.demo.factors.drives.root.bus[1]: expected virtio-blk, virtio-scsi, ide, sata, scsi, pvscsi or nvme, got "satan"; did you mean sata?',
   ],
   [
     'a wrong size of a factor',

@@ -57,7 +57,7 @@ t.test('a case that qemu would refuse is skipped, with the rule', async (t) => {
   }
   const cases = planCases(study({ factors }), guest())
   const reason = (cache: string) =>
-    `drives.root: aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
+    `drives.root.aio: aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
   t.strictSame(
     cases.flatMap(({ name, skip }) => (skip === undefined ? [] : [[name, skip]])),
     [
@@ -75,7 +75,7 @@ t.test('any drive can be the reason', async (t) => {
     study({ factors: { 'drives.data.aio': ['native'] } }),
     guest({ drives }),
   )
-  t.match(point?.skip, /^drives\.data: aio native needs cache none or directsync/)
+  t.match(point?.skip, /^drives\.data\.aio: aio native needs cache none or directsync/)
 })
 
 t.test('the tiers of a guest, each once', async (t) => {
