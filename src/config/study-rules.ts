@@ -1,8 +1,13 @@
 import { formatBytes, parseBytes } from '../lib/quantities.ts'
 import { factorProblems } from './factors.ts'
-import { inside, type Problem, unknownName } from './problems.ts'
+import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import type { ConfigFile, GuestConfig, WorkloadConfig } from './schema.ts'
+import {
+  roomBeside,
+  rootDrive,
+  workloadProblems as systemWorkloadProblems,
+} from './system-rules.ts'
 import {
   type FactorValues,
   factorsOf,
@@ -70,6 +75,7 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
         ),
       ),
       ...workloadProblems(study, study.guest!, guest),
+      ...balloonProblems(study, study.guest!, guest),
     )
   }
   return inside(['studies', name], [...problems, ...nameProblems(name, study)])
@@ -92,23 +98,40 @@ function workloadProblems(
   guest: Readable<GuestConfig>,
 ): Problem[] {
   const workload = study.workload as WorkloadConfig | undefined
-  if (workload?.kind !== 'boot-write-shutdown') return []
-  const { write, blockSize, direct, to } = workload
-  const drives = guest.drives ?? {}
-  const names = Object.keys(drives)
+  if (!workload || workload.kind === 'idle') return []
+  const path = ['workload', workload.kind]
+  const names = Object.keys(guest.drives ?? {})
   const drive = workload.drive ?? names[0]
+  if (drive === undefined) return []
+  if (!names.includes(drive)) {
+    const message = unknownName(`drive of guest ${guestName}`, drive, names)
+    return [{ path: [...path, 'drive'], at: 'value', message }]
+  }
+  // Where the system is varied, a case that it cannot do is skipped by the planner.
+  const bySystem = study.factors?.system ? [] : systemWorkloadProblems(guest, workload)
+  const ofWrite =
+    workload.kind === 'boot-write-shutdown' ? writeProblems(study, workload, drive, guest) : []
+  return inside(path, [...bySystem, ...ofWrite])
+}
+
+function writeProblems(
+  study: ReadableStudy,
+  workload: Extract<WorkloadConfig, { kind: 'boot-write-shutdown' }>,
+  drive: string,
+  guest: Readable<GuestConfig>,
+): Problem[] {
+  const { write, blockSize, direct, to } = workload
   const problem = (key: string, message: string): Problem => ({
-    path: ['workload', workload.kind, key],
+    path: [key],
     at: 'value',
     message,
   })
-  if (drive === undefined) return []
-  if (!names.includes(drive)) {
-    return [problem('drive', unknownName(`drive of guest ${guestName}`, drive, names))]
-  }
-  const size = Math.min(...sizesOf(study, drive, drives[drive]?.size))
-  const room = to === 'filesystem' ? size * USABLE_SHARE : size
-  const what = to === 'filesystem' ? `nine tenths of drive ${drive}` : `the size of drive ${drive}`
+  const size = Math.min(...sizesOf(study, drive, guest.drives?.[drive]?.size))
+  const besideSystem = guest.system === 'debian' && drive === rootDrive(guest)
+  const whole = besideSystem ? roomBeside(size) : size
+  const room = to === 'filesystem' ? whole * USABLE_SHARE : whole
+  const share = besideSystem ? `what the system leaves of` : 'nine tenths of'
+  const what = to === 'filesystem' ? `${share} drive ${drive}` : `the size of drive ${drive}`
   const found: Problem[] = []
   if (write > room) {
     const most = formatBytes(room)
@@ -125,6 +148,38 @@ function workloadProblems(
     found.push(problem(key, message))
   }
   return found
+}
+
+/** The phases of the workloads whose phases are kvmio's own; a script may have any. */
+const PHASES: Partial<Record<WorkloadConfig['kind'], readonly string[]>> = {
+  'boot-write-shutdown': ['boot', 'prepare', 'write', 'settle', 'shutdown'],
+  idle: ['boot', 'idle', 'shutdown'],
+  fio: ['boot', 'prepare', 'fio', 'shutdown'],
+}
+
+/** A balloon that waits for a phase which never comes would be left alone without a word until the end. */
+function balloonProblems(
+  study: ReadableStudy,
+  guestName: string,
+  guest: Readable<GuestConfig>,
+): Problem[] {
+  const workload = study.workload as WorkloadConfig | undefined
+  const phases = workload && PHASES[workload.kind]
+  if (!phases) return []
+  const wrong = (phase: unknown): phase is string =>
+    typeof phase === 'string' && !phases.includes(phase)
+  const varied = study.factors?.['balloon.at']
+  if (varied) {
+    return varied.flatMap((phase, index) => {
+      if (!wrong(phase)) return []
+      const message = `expected a phase of ${workload.kind}: ${choice(phases)}, got ${shown(phase)}`
+      return [{ path: ['factors', 'balloon.at', index], at: 'value' as const, message }]
+    })
+  }
+  const phase = guest.balloon?.at
+  if (!wrong(phase)) return []
+  const message = `expected a guest whose balloon waits for a phase of ${workload.kind}: ${choice(phases)}, got ${guestName}, whose balloon waits for ${phase}`
+  return [{ path: ['guest'], at: 'value', message }]
 }
 
 /** The sizes that the drive takes on in the study; none where a mistake hides them. */

@@ -1,7 +1,8 @@
 import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
-import { memoryProblem } from '../config/rules.ts'
+import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { systemProblems, workloadProblems } from '../config/system-rules.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -17,21 +18,27 @@ export interface CasePlan {
 export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
   return combinations(Object.entries(study.factors)).map((factors) => {
     const varied = withFactors(guest, factors)
-    const skip = guestProblem(varied)
+    const skip = guestProblem(varied, study)
     return { name: caseName(Object.values(factors)), factors, guest: varied, skip }
   })
 }
 
 /** The first rule that a guest breaks. */
-function guestProblem(guest: GuestConfig): string | undefined {
+function guestProblem(guest: GuestConfig, { workload }: StudyConfig): string | undefined {
   const memory = memoryProblem(guest)
   if (memory !== undefined) return `memory: ${memory}`
+  const balloon = balloonProblem(guest)
+  if (balloon !== undefined) return `balloon: ${balloon}`
   for (const [name, drive] of Object.entries(guest.drives)) {
     const [problem] = driveProblems(drive)
     if (problem !== undefined) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
   }
-  const [problem] = busProblems(guest.drives)
-  return problem && `${problem.path.join('.')}: ${problem.message}`
+  const [problem] = [...busProblems(guest.drives), ...systemProblems(guest)]
+  if (problem) return `${problem.path.join('.')}: ${problem.message}`
+  const [undoable] = workloadProblems(guest, workload)
+  return (
+    undoable && `${['workload', workload.kind, ...undoable.path].join('.')}: ${undoable.message}`
+  )
 }
 
 /** The tiers that a guest's drives stand on. */

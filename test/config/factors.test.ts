@@ -34,6 +34,11 @@ t.test('factors change what they name and nothing else', async (t) => {
   const own = withFactors(guests.own!, { 'system.kernel': '/boot/other' })
   t.strictSame(own.system, { kernel: '/boot/other', append: '' })
   t.strictSame(withFactors(guests.own!, { system: 'appliance' }).system, 'appliance')
+  t.strictSame(
+    withFactors(student, { 'balloon.target': '128MiB' }).balloon,
+    { target: 128 * 2 ** 20, freePageReporting: false, poll: 2 },
+    'a mapping that the guest leaves out comes with its defaults',
+  )
 })
 
 t.test('a factor that the config would have refused is refused here too', async (t) => {
