@@ -256,6 +256,7 @@ export class Engine {
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
+      debian: () => this.hostParts.debian(),
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
