@@ -1,4 +1,5 @@
 import type { Backend } from '../attribution/records.ts'
+import { parseNetworkUrl } from '../config/network-url.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 import { type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
 
@@ -28,6 +29,7 @@ export function qemuArgv(plan: VmPlan): string[] {
     plan.boot.initrd === undefined ? [] : ['-initrd', plan.boot.initrd],
     ['-append', plan.boot.append],
     controllers(plan.drives),
+    plan.drives.flatMap(secret),
     plan.drives.flatMap((drive) => ['-blockdev', JSON.stringify(blockNode(drive))]),
     devices(plan.drives).flatMap((device) => ['-device', JSON.stringify(device)]),
   ].flat()
@@ -72,19 +74,31 @@ function blockNode({ name, format, cache, aio, sizeBytes, backend }: DrivePlan) 
     driver: format,
     ...size,
     cache: options,
-    file: { 'node-name': `file-${name}`, ...protocol(backend, aio), cache: options },
+    file: { 'node-name': `file-${name}`, ...protocol(name, backend, aio), cache: options },
   }
 }
 
+/** The password of a network drive, which qemu reads from its file before it becomes somebody else. */
+function secret({ name, backend }: DrivePlan): string[] {
+  if (backend.kind !== 'url' || backend.passwordFile === undefined) return []
+  const object = { 'qom-type': 'secret', id: `secret-${name}`, file: backend.passwordFile }
+  return ['-object', JSON.stringify(object)]
+}
+
 /** The driver that opens a drive's data, and how it finds it. */
-function protocol(backend: Backend, aio: DrivePlan['aio']): Record<string, unknown> {
+function protocol(name: string, backend: Backend, aio: DrivePlan['aio']): Record<string, unknown> {
   switch (backend.kind) {
     case 'file':
       return { driver: 'file', filename: backend.path, aio }
     case 'device':
       return { driver: 'host_device', filename: backend.path, aio }
-    case 'url':
-      return { driver: new URL(backend.url).protocol.replace(/[:+].*/, '') }
+    case 'url': {
+      const found = parseNetworkUrl(backend.url)
+      if ('problem' in found) throw new TypeError(found.problem)
+      const { options, secret } = found.disk
+      const password = secret !== undefined && backend.passwordFile !== undefined
+      return { ...options, ...(password ? { [secret]: `secret-${name}` } : {}) }
+    }
   }
 }
 
