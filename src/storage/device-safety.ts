@@ -1,5 +1,6 @@
 import { constants, open } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { consentTo } from '../config/tier-rules.ts'
 import { codeOf, UnavailableError } from '../lib/errors.ts'
 import {
@@ -98,13 +99,23 @@ async function useOfOne(
   return undefined
 }
 
-/** A member of md, LVM or multipath, a claim of another program or of another tier: then the kernel refuses. */
+const LET_GO_MS = 1_000
+const POLL_MS = 50
+
+/**
+ * A member of md, LVM or multipath, a claim of another program or of another tier: then the kernel refuses. A
+ * filesystem that has just been unmounted may hold its device a moment longer.
+ */
 async function exclusion(path: string): Promise<string | undefined> {
-  try {
-    await (await open(path, constants.O_RDONLY | constants.O_EXCL)).close()
-    return undefined
-  } catch (error) {
-    if (codeOf(error) !== 'EBUSY') throw error
-    return 'is in use: it cannot be opened for one alone'
+  const deadline = Date.now() + LET_GO_MS
+  for (;;) {
+    try {
+      await (await open(path, constants.O_RDONLY | constants.O_EXCL)).close()
+      return undefined
+    } catch (error) {
+      if (codeOf(error) !== 'EBUSY') throw error
+      if (Date.now() > deadline) return 'is in use: it cannot be opened for one alone'
+      await sleep(POLL_MS)
+    }
   }
 }

@@ -95,7 +95,16 @@ async function use(path: string, procRoot: string): Promise<string> {
   return `${path}\n${boot.trim()}\n`
 }
 
-/** By force, since the claim is our own. */
-async function wipe({ path }: FreeDevice): Promise<void> {
+const BEGIN_BYTES = 2 ** 20
+
+/** What is looked for by others, and the begin, which a guest would boot from. By force, since the claim is our own. */
+async function wipe({ path, sizeBytes }: FreeDevice): Promise<void> {
   await run('wipefs', ['--all', '--force', '--quiet', path])
+  const file = await open(path, constants.O_WRONLY)
+  try {
+    await file.write(Buffer.alloc(Math.min(BEGIN_BYTES, sizeBytes)), 0, undefined, 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
 }
