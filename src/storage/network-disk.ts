@@ -62,7 +62,7 @@ async function sizeOf({ url, passwordFile }: Target): Promise<number> {
   const name = `json:${JSON.stringify(node)}`
   const args = ['info', '--output=json', ...password.args, name]
   const text = await run('qemu-img', args, { timeoutMs: TIMEOUT_MS }).catch((error) => {
-    const said = messageOf(error).replaceAll(name, plain(url)).split('\n')
+    const said = messageOf(error).replaceAll(`Could not open '${name}': `, '').split('\n')
     const reason = (said.at(-1) ?? '').trim().replace(/^qemu-img: /, '')
     throw new UnavailableError(`${plain(url)} cannot be opened: ${reason}`, { cause: error })
   })
