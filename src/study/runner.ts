@@ -1,10 +1,12 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { rootDrive } from '../config/system-rules.ts'
 import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
+import { coldProblem } from '../storage/host-cache.ts'
 import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
@@ -37,7 +39,8 @@ export async function runStudy(
 ): Promise<StudySummary> {
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
-  const cases = planCases(study, guest).map((point) => withTiers(point, context))
+  const cold = await coldProblem(context.vm.procRoot)
+  const cases = planCases(study, guest).map((point) => withHost(point, cold, context))
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -48,10 +51,10 @@ export async function runStudy(
     study: name,
     cases: runnable.map(({ name }) => name),
     skipped,
-    vms: study.vms,
+    vms: Math.max(...cases.map(({ study }) => study.vms)),
   })
   if (runnable.length === 0) throw new KvmioError(nothingToRun(name, skipped))
-  const problem = await spaceProblem(runnable, study.vms, context.tier)
+  const problem = await spaceProblem(runnable, context.tier)
   if (problem !== undefined) throw new KvmioError(`study ${name}: ${problem}`)
   const runs: RunSummary[] = []
   const blocks =
@@ -97,7 +100,6 @@ async function runBlock(
     if (runs.length > 0) await rest(study.pause, signal)
     const summary = await runCase(
       name,
-      study,
       point,
       block,
       { done: done.size, of: order.length },
@@ -116,7 +118,6 @@ async function runBlock(
 /** Undefined when the signal came before it had begun. */
 async function runCase(
   studyName: string,
-  study: StudyConfig,
   point: CasePlan,
   block: BlockRow,
   progress: { done: number; of: number },
@@ -127,7 +128,7 @@ async function runCase(
   const tiers = tiersOf(point.guest)
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
-    const plans = planVms(studyName, study, point, {
+    const plans = planVms(studyName, point, {
       stateDir: context.stateDir,
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
@@ -146,7 +147,7 @@ async function runCase(
     const identity = { study: studyName, case: point.name, block: block.number, run }
     onEvent({ type: 'run-started', ...identity, ...progress })
     const members = plans.map((plan, index) => ({ id: vmIds[index]!, plan }))
-    const summary = await startRun(identity, members, context, signal)
+    const summary = await startRun(identity, members, point.study, context, signal)
     onEvent({ type: 'run-ended', ...summary })
     return summary
   } catch (error) {
@@ -179,8 +180,16 @@ async function systemSource(
   return source
 }
 
-function withTiers(point: CasePlan, context: StudyContext): CasePlan {
+/** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
+function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
   if (point.skip !== undefined) return point
+  if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const placement = placementProblem(
+    point.guest,
+    point.study.vms,
+    (name) => context.tier(name)?.config,
+  )
+  if (placement !== undefined) return { ...point, skip: placement }
   for (const name of tiersOf(point.guest)) {
     const unavailable = context.tier(name)?.tier.unavailable
     if (unavailable !== undefined)

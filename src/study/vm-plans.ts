@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
-import type { GuestConfig, StudyConfig, WorkloadConfig } from '../config/schema.ts'
+import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
 import { rootDrive } from '../config/system-rules.ts'
 import type { BalloonPlan, DrivePlan, SourcePlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
@@ -24,12 +24,8 @@ export interface Placement {
 }
 
 /** The vms of one run of a case. The same names come back with each repetition. */
-export function planVms(
-  studyName: string,
-  study: StudyConfig,
-  point: CasePlan,
-  placement: Placement,
-): VmPlan[] {
+export function planVms(studyName: string, point: CasePlan, placement: Placement): VmPlan[] {
+  const { study } = point
   return Array.from({ length: study.vms }, (_, index) => {
     const slot = index + 1
     const name = `${studyName}-${point.name}-${slot}`

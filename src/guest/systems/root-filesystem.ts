@@ -53,7 +53,7 @@ export async function buildRootFilesystem(options: RootFilesystemOptions): Promi
 export async function buildFromTree(
   options: Pick<RootFilesystemOptions, 'cacheDir' | 'name' | 'recipe' | 'log' | 'signal'>,
   inputs: readonly unknown[],
-  make: (tree: string, made: string, work: string) => Promise<void>,
+  make: (tree: string, made: string, work: string, mirror: Mirror) => Promise<void>,
 ): Promise<BuiltSystem> {
   const { cacheDir, name, log, signal } = options
   const start = performance.now()
@@ -75,7 +75,7 @@ export async function buildFromTree(
     await makeRootTree({ ...recipe, into: tree, debs: join(cacheDir, DEBS), mirror, signal })
     const made = join(work, 'made')
     await mkdir(made)
-    await make(tree, made, work)
+    await make(tree, made, work, mirror)
     await moveIn(made, place)
     return { directory: place, builtIn: (performance.now() - start) / 1000 }
   } catch (error) {

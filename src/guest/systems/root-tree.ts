@@ -80,10 +80,26 @@ export async function makeRootTree(options: RootTreeOptions): Promise<void> {
   await putFiles(into, after)
 }
 
+/** Only fetches the packages: the folders that hold the .deb files, and the mirror's index of them. */
+export async function fetchPackages(
+  options: Pick<RootTreeOptions, 'packages' | 'into' | 'debs' | 'mirror' | 'signal'>,
+): Promise<{ archives: string; lists: string }> {
+  const { packages, into, debs, mirror } = options
+  const archives = join(into, ARCHIVES)
+  await mkdir(archives, { recursive: true })
+  await mkdir(debs, { recursive: true })
+  // Those of other systems too would be taken for this one's.
+  const args = ['--download-only', '--variant=minbase', `--components=${mirror.components.join()}`]
+  if (packages.length > 0) args.push(`--include=${packages.join(',')}`)
+  await debootstrap('debootstrap', [...args, mirror.suite, into, mirror.url], options, UNPACK_MS)
+  await linkNew(archives, debs)
+  return { archives, lists: join(into, 'var/lib/apt/lists') }
+}
+
 async function debootstrap(
   program: string,
   args: readonly string[],
-  { into, mirror, signal }: RootTreeOptions,
+  { into, mirror, signal }: Pick<RootTreeOptions, 'into' | 'mirror' | 'signal'>,
   timeoutMs: number,
 ): Promise<void> {
   const alone = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork']
