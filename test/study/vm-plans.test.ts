@@ -119,7 +119,7 @@ t.test('the system debian is on the first drive', async (t) => {
   const of = (more: Partial<DriveConfig>) => {
     const drives = { root: drive(more), data: drive() }
     const [point] = planCases(study(), guest({ system: 'debian', drives }))
-    const [plan] = planVms('demo', study(), point!, { ...PLACEMENT, source: SOURCE })
+    const [plan] = planVms('demo', point!, { ...PLACEMENT, source: SOURCE })
     return plan!
   }
   const plan = of({})
@@ -144,7 +144,7 @@ t.test("the user's own image, with a seed and without", async (t) => {
     const from = { path: system.image, format: system.format }
     const with_ = study({ workload: script })
     const [point] = planCases(with_, guest({ system }))
-    return planVms('demo', with_, point!, { ...PLACEMENT, source: from })[0]!
+    return planVms('demo', point!, { ...PLACEMENT, source: from })[0]!
   }
   const words = [
     'kvmio.drives=root',
@@ -168,6 +168,6 @@ t.test('the appliance and an own kernel are given a script as a file', async (t)
   const with_ = study({ workload: script })
   for (const system of ['appliance', { kernel: '/k', append: '' }] as const) {
     const [point] = planCases(with_, guest({ system }))
-    t.strictSame(planVms('demo', with_, point!, PLACEMENT)[0]?.files, { script: 'true\n' })
+    t.strictSame(planVms('demo', point!, PLACEMENT)[0]?.files, { script: 'true\n' })
   }
 })
