@@ -328,11 +328,15 @@ export function journal({ state }: Pick<Home, 'state'>): RunRow[] {
 }
 
 /** Waits until the guest of this vm says that it is in this phase, by its own log: with or without a kvmio that reads. */
-export async function guestSays(home: Home, vm: string, text: string): Promise<void> {
+export async function guestSays(
+  home: Home,
+  vm: string,
+  text: string,
+  limitMs?: number,
+): Promise<void> {
   const file = join(home.state, 'vms', vm, 'phase.log')
-  await until(`vm ${vm} to say "${text}"`, async () => {
-    return (await readFile(file, 'utf8').catch(() => '')).includes(text)
-  })
+  const said = async () => (await readFile(file, 'utf8').catch(() => '')).includes(text)
+  await until(`vm ${vm} to say "${text}"`, said, limitMs)
 }
 
 /** The pid of the qemu of this vm, from its own command line. */
