@@ -17,13 +17,21 @@ export function withFactors(
     if ('problem' in found) throw new RangeError(`factor ${path}: ${found.problem}`)
     const keys = path.split('.')
     const last = keys.pop()!
-    const parent = keys.reduce<Record<string, unknown>>(
-      (value, key) => value[key] as Record<string, unknown>,
-      varied as unknown as Record<string, unknown>,
-    )
-    parent[last] = z.parse(found.schema, value)
+    mappingAt(keys, varied)[last] = z.parse(found.schema, value)
   }
   return varied
+}
+
+/** The mapping that holds a key; one that the guest leaves out is there with its defaults then. */
+function mappingAt(keys: readonly string[], guest: GuestConfig): Record<string, unknown> {
+  let schema: z.core.$ZodType = guestSchema
+  let mapping = guest as unknown as Record<string, unknown>
+  for (const key of keys) {
+    schema = innerSchema(schema, key)
+    mapping[key] ??= z.safeParse(schemaOf(schema), {}).data ?? {} // throttle must have one, which comes now
+    mapping = mapping[key] as Record<string, unknown>
+  }
+  return mapping
 }
 
 /** A case is named by the values of its factors: `virtio-blk-qcow2`. */

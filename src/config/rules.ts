@@ -1,14 +1,9 @@
 import { relative, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { type Path, type Problem, unknownName } from './problems.ts'
+import { busProblems, driveProblems } from './drive-rules.ts'
+import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
-import {
-  type ConfigFile,
-  configSchema,
-  type DriveConfig,
-  type GuestConfig,
-  type TierConfig,
-} from './schema.ts'
+import { type ConfigFile, configSchema, type GuestConfig, type TierConfig } from './schema.ts'
 import { studyProblems } from './study-rules.ts'
 
 /** What is wrong with a config beyond single keys; relative paths start in the folder. */
@@ -21,16 +16,6 @@ export function ruleProblems(config: ReadableConfig, folder: string): Problem[] 
     ...guestProblems(config),
     ...studyProblems(config, config.state && resolve(folder, config.state)),
   ]
-}
-
-/** Why qemu would not take the drive; the planner asks the same of each case. */
-export function driveProblem(drive: Readable<DriveConfig>): string | undefined {
-  const { aio, cache } = drive
-  // "aio=native was specified, but it requires cache.direct=on": https://www.qemu.org/docs/master/system/invocation.html
-  if (aio === 'native' && cache && cache !== 'none' && cache !== 'directsync') {
-    return `aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
-  }
-  return undefined
 }
 
 /** What has changed though a running kvmio cannot follow: its journal, sockets and disks are where they are. */
@@ -123,10 +108,10 @@ function guestProblems(config: ReadableConfig): Problem[] {
         const message = unknownName('tier', drive.tier, tiers)
         problems.push({ path: [...path, 'tier'], at: 'value', message })
       }
-      const problem = drive && driveProblem(drive)
-      if (problem) problems.push({ path: [...path, 'aio'], at: 'value', message: problem })
+      if (drive) problems.push(...inside(path, driveProblems(drive)))
       return problems
     }),
+    ...inside(['guests', guest], busProblems(parts?.drives ?? {})),
   ])
 }
 
@@ -139,7 +124,33 @@ export function memoryProblem({ system, memory }: Readable<GuestConfig>): string
   return `expected at least 96MiB for the appliance, got ${memory / 2 ** 20}MiB`
 }
 
+/** Why the balloon could not be had of that guest; the planner asks the same of each case. */
+export function balloonProblem({
+  system,
+  memory,
+  balloon,
+}: Readable<GuestConfig>): string | undefined {
+  const target = balloon?.target
+  if (target === undefined) {
+    return balloon?.at === undefined ? undefined : 'expected a target for what is set at a phase'
+  }
+  if (memory !== undefined && target > memory) {
+    return `expected at most the guest's memory, ${memory / 2 ** 20}MiB, got ${target / 2 ** 20}MiB`
+  }
+  if (system !== 'appliance' || target >= APPLIANCE_BYTES) return undefined
+  return `expected at least 96MiB for the appliance, got ${target / 2 ** 20}MiB`
+}
+
 function memoryProblems(name: string, guest: Readable<GuestConfig> | undefined): Problem[] {
-  const message = guest && memoryProblem(guest)
-  return message ? [{ path: ['guests', name, 'memory'], at: 'value', message }] : []
+  if (!guest) return []
+  const path = ['guests', name]
+  const memory = memoryProblem(guest)
+  const balloon = balloonProblem(guest)
+  const key = guest.balloon?.target === undefined ? 'at' : 'target'
+  return [
+    ...(memory ? [{ path: [...path, 'memory'], at: 'value' as const, message: memory }] : []),
+    ...(balloon
+      ? [{ path: [...path, 'balloon', key], at: 'value' as const, message: balloon }]
+      : []),
+  ]
 }

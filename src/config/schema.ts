@@ -5,10 +5,13 @@ import { parseBytes, parseSeconds } from '../lib/quantities.ts'
 // (npm run snap). Rules that need more than one key stand in rules.ts and study-rules.ts. A message says what is
 // expected; problems.ts adds what was found.
 
-export const BUSES = ['virtio-blk', 'virtio-scsi', 'ide', 'sata', 'scsi', 'nvme'] as const
+export const BUSES = ['virtio-blk', 'virtio-scsi', 'ide', 'sata', 'scsi', 'pvscsi', 'nvme'] as const
 export const FORMATS = ['qcow2', 'raw'] as const
+export const PREALLOCATIONS = ['off', 'metadata', 'falloc', 'full'] as const
 export const CACHES = ['none', 'writeback', 'writethrough', 'directsync', 'unsafe'] as const
 export const AIOS = ['threads', 'native', 'io_uring'] as const
+export const DISCARDS = ['ignore', 'unmap'] as const
+export const DETECT_ZEROES = ['off', 'on', 'unmap'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
 export const FILESYSTEMS = ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const
 
@@ -44,13 +47,78 @@ const bytes = (minimum: string, maximum = MAX_DISK) =>
 const seconds = (minimum = '0s', maximum = MAX_TIME) =>
   quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, maximum)
 
+/** qemu refuses more: bps/iops/max values must be within [0, 1000000000000000]. */
+const MAX_OPERATIONS = 1_000_000_000
+
+const throttleSchema = z
+  .strictObject({
+    iops: whole(1, MAX_OPERATIONS).optional().describe('Operations per second, reads and writes'),
+    iopsBurst: whole(1, MAX_OPERATIONS).optional().describe('The same in a burst'),
+    bytesPerSecond: bytes('512B').optional().describe('Bytes per second, read and written'),
+    bytesPerSecondBurst: bytes('512B').optional().describe('The same in a burst'),
+    burstLength: seconds('1s', '1h')
+      .refine(Number.isInteger, 'whole seconds')
+      .optional()
+      .describe('How long a burst may last; 1s by default'),
+  })
+  .refine((limits) => Object.keys(limits).length > 0, 'at least one limit')
+  .meta({ minProperties: 1 })
+
 const driveSchema = z.strictObject({
   tier: z.string('the name of a tier').describe('The tier that holds the image'),
   bus: z.enum(BUSES).default('virtio-blk').describe('The interface that the guest sees'),
   format: z.enum(FORMATS).default('qcow2').describe('Image format'),
   size: bytes('1MiB').describe('Virtual size'),
+  preallocation: z
+    .enum(PREALLOCATIONS)
+    .default('off')
+    .describe('What of the image is laid out beforehand; metadata is for qcow2'),
+  clusterSize: bytes('512B', '2MiB')
+    .refine((size) => Number.isInteger(Math.log2(size)), 'a power of two')
+    .optional()
+    .describe('Of qcow2; 64KiB by default'),
+  lazyRefcounts: z.boolean().default(false).describe('Of qcow2: reference counts written late'),
+  extendedL2: z.boolean().default(false).describe('Of qcow2: clusters of 32 subclusters'),
+  backing: whole(0, 16)
+    .default(0)
+    .describe(
+      'How many images lie under the qcow2 image; the lowest is a full one, vms share them',
+    ),
   cache: z.enum(CACHES).default('none').describe("qemu's cache mode"),
   aio: z.enum(AIOS).default('threads').describe('How qemu submits I/O to the host'),
+  discard: z
+    .enum(DISCARDS)
+    .default('ignore')
+    .describe("Whether the guest's discards reach the image"),
+  detectZeroes: z
+    .enum(DETECT_ZEROES)
+    .default('off')
+    .describe('Whether writes of zeros become something cheaper'),
+  iothread: z
+    .boolean()
+    .default(false)
+    .describe('A thread of its own for the drive; of virtio-blk and virtio-scsi'),
+  queues: whole(1, 64)
+    .optional()
+    .describe("Of virtio-blk, virtio-scsi and nvme; qemu's own number by default"),
+  throttle: throttleSchema.optional().describe('Limits that qemu keeps'),
+})
+
+const balloon = z.strictObject({
+  target: bytes('32MiB', '1TiB')
+    .optional()
+    .describe('What the guest is to be left with; all of its memory by default'),
+  at: nameOf(MAX_NAME)
+    .optional()
+    .describe('The phase with whose beginning the target is set; from the start by default'),
+  freePageReporting: z
+    .boolean()
+    .default(false)
+    .describe('The guest tells of pages that it has freed, and the host takes them back'),
+  poll: seconds('1s', '1h')
+    .refine(Number.isInteger, 'whole seconds')
+    .prefault('2s')
+    .describe('How often the guest is asked for its own memory figures, in whole seconds'),
 })
 
 const ownSystem = z.strictObject({
@@ -66,6 +134,9 @@ export const guestSchema = z.strictObject({
     .default('appliance')
     .describe('What the vm boots'),
   memory: bytes('32MiB', '1TiB').prefault('192MiB').describe('Guest memory'),
+  balloon: balloon
+    .optional()
+    .describe('A virtio balloon, which can take memory back from the guest'),
   vcpus: whole(1, 64).default(1).describe('Virtual CPUs'),
   accel: z
     .enum(ACCELERATORS)
@@ -220,6 +291,7 @@ export type ConfigFile = z.output<typeof configSchema>
 export type TierConfig = ConfigFile['tiers'][string]
 export type GuestConfig = ConfigFile['guests'][string]
 export type DriveConfig = GuestConfig['drives'][string]
+export type BalloonConfig = NonNullable<GuestConfig['balloon']>
 export type SystemConfig = GuestConfig['system']
 export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']

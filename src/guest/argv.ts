@@ -1,6 +1,7 @@
-import type { Backend } from '../attribution/records.ts'
-import { CACHE_MODES } from './cache-mode.ts'
-import { type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
+import { BALLOON_ID } from '../source/balloon.ts'
+import { blockNode, throttleGroup } from './block-node.ts'
+import { driveDevices } from './drive-devices.ts'
+import { type BalloonPlan, type VmPlan, vmFiles } from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -8,6 +9,8 @@ import { type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
 /** qemu's arguments, without the binary. */
 export function qemuArgv(plan: VmPlan): string[] {
   const files = vmFiles(plan.directory)
+  const { objects, devices } = driveDevices(plan.drives)
+  const limits = plan.drives.map(throttleGroup).filter((group) => group !== undefined)
   return [
     ['-name', `guest=${plan.name},debug-threads=on`],
     ['-machine', 'pc'],
@@ -27,10 +30,14 @@ export function qemuArgv(plan: VmPlan): string[] {
     ['-kernel', plan.boot.kernel],
     plan.boot.initrd === undefined ? [] : ['-initrd', plan.boot.initrd],
     ['-append', plan.boot.append],
-    controllers(plan.drives),
-    plan.drives.flatMap((drive) => ['-blockdev', JSON.stringify(blockNode(drive))]),
-    devices(plan.drives).flatMap((device) => ['-device', JSON.stringify(device)]),
+    json('-object', [...objects, ...limits]),
+    json('-blockdev', plan.drives.map(blockNode)),
+    json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
   ].flat()
+}
+
+function json(option: string, values: readonly unknown[]): string[] {
+  return values.flatMap((value) => [option, JSON.stringify(value)])
 }
 
 // As root, qemu opens its images and sockets and then becomes somebody else, so that no folder above them has to let
@@ -62,79 +69,13 @@ function serialPort(id: string, path: string, log: string): string[] {
   ]
 }
 
-function blockNode({ name, format, cache, aio, backend }: DrivePlan) {
-  const { direct, noFlush } = CACHE_MODES[cache]
-  const options = { direct, 'no-flush': noFlush }
+/** A guest that runs out of memory gets its own back from the balloon before it kills a process. */
+function balloonDevice({ freePageReporting, pollSeconds }: BalloonPlan): Record<string, unknown> {
   return {
-    'node-name': `format-${name}`,
-    driver: format,
-    cache: options,
-    file: { 'node-name': `file-${name}`, ...protocol(backend, aio), cache: options },
-  }
-}
-
-/** The driver that opens a drive's data, and how it finds it. */
-function protocol(backend: Backend, aio: DrivePlan['aio']): Record<string, unknown> {
-  switch (backend.kind) {
-    case 'file':
-      return { driver: 'file', filename: backend.path, aio }
-    case 'device':
-      return { driver: 'host_device', filename: backend.path, aio }
-    case 'url':
-      return { driver: new URL(backend.url).protocol.replace(/[:+].*/, '') }
-  }
-}
-
-const UNITS_PER_IDE_BUS = 2
-
-/** The controllers that the drives' buses need; virtio-blk and nvme disks are their own. */
-function controllers(drives: readonly DrivePlan[]): string[] {
-  const driver = { sata: 'ahci', scsi: 'lsi53c895a', 'virtio-scsi': 'virtio-scsi-pci' } as const
-  const buses = new Set(drives.map(({ bus }) => bus))
-  return Object.entries(driver).flatMap(([bus, driver]) =>
-    buses.has(bus as DrivePlan['bus'])
-      ? ['-device', JSON.stringify({ driver, id: controllerId(bus) })]
-      : [],
-  )
-}
-
-function controllerId(bus: string): string {
-  return `controller-${bus}`
-}
-
-function devices(drives: readonly DrivePlan[]): Record<string, unknown>[] {
-  const used = new Map<string, number>()
-  return drives.map((drive) => {
-    const index = used.get(drive.bus) ?? 0
-    used.set(drive.bus, index + 1)
-    return {
-      ...place(drive.bus, index),
-      id: driveId(drive),
-      drive: `format-${drive.name}`,
-      serial: drive.name,
-      'write-cache': CACHE_MODES[drive.cache].writeCache ? 'on' : 'off',
-    }
-  })
-}
-
-/** The qemu device of a bus's n-th disk, and where it is plugged in. */
-function place(bus: DrivePlan['bus'], index: number): Record<string, unknown> {
-  switch (bus) {
-    case 'virtio-blk':
-      return { driver: 'virtio-blk-pci' }
-    case 'nvme':
-      return { driver: 'nvme' }
-    case 'ide':
-      return {
-        driver: 'ide-hd',
-        bus: `ide.${Math.floor(index / UNITS_PER_IDE_BUS)}`,
-        unit: index % UNITS_PER_IDE_BUS,
-      }
-    case 'sata':
-      return { driver: 'ide-hd', bus: `${controllerId(bus)}.${index}` }
-    case 'scsi':
-      return { driver: 'scsi-hd', bus: `${controllerId(bus)}.0`, 'scsi-id': index }
-    case 'virtio-scsi':
-      return { driver: 'scsi-hd', bus: `${controllerId(bus)}.0`, lun: index }
+    driver: 'virtio-balloon-pci',
+    id: BALLOON_ID,
+    'deflate-on-oom': true,
+    'free-page-reporting': freePageReporting,
+    'guest-stats-polling-interval': pollSeconds,
   }
 }

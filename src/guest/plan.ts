@@ -10,6 +10,8 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   accelerator: 'kvm' | 'tcg'
   memoryBytes: number
   vcpus: number
+  /** Absent without one. */
+  balloon?: BalloonPlan
   boot: BootPlan
   drives: DrivePlan[]
   /** Seconds. */
@@ -26,15 +28,27 @@ export interface BootPlan {
   append: string
 }
 
-export interface DrivePlan {
+export interface BalloonPlan {
+  /** What the guest is to be left with; all of its memory when absent. */
+  targetBytes?: number
+  /** The phase with whose beginning the target is set; from the start when absent. */
+  at?: string
+  freePageReporting: boolean
+  pollSeconds: number
+}
+
+export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
   /** Also the disk's serial number. */
   name: string
-  tier: string
-  bus: DriveConfig['bus']
-  format: DriveConfig['format']
-  cache: DriveConfig['cache']
-  aio: DriveConfig['aio']
   sizeBytes: number
+  backend: Backend
+  /** The images under its own, the lowest first: only read, and shared by the vms of a run. */
+  backing: LayerPlan[]
+}
+
+/** One image of a backing chain. */
+export interface LayerPlan {
+  format: DriveConfig['format']
   backend: Backend
 }
 
@@ -62,6 +76,7 @@ export function identityOf(plan: VmPlan): VmIdentity {
   const { name, study, slot, guest, system, workload, accelerator } = plan
   const drives = plan.drives.map((drive) => ({
     ...drive,
+    backing: drive.backing.length,
     id: driveId(drive),
     direct: CACHE_MODES[drive.cache].direct,
   }))

@@ -1,5 +1,6 @@
+import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
-import { driveProblem, memoryProblem } from '../config/rules.ts'
+import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 
 /** One point of a study's matrix. */
@@ -25,11 +26,14 @@ export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
 function guestProblem(guest: GuestConfig): string | undefined {
   const memory = memoryProblem(guest)
   if (memory !== undefined) return `memory: ${memory}`
+  const balloon = balloonProblem(guest)
+  if (balloon !== undefined) return `balloon: ${balloon}`
   for (const [name, drive] of Object.entries(guest.drives)) {
-    const problem = driveProblem(drive)
-    if (problem !== undefined) return `drives.${name}: ${problem}`
+    const [problem] = driveProblems(drive)
+    if (problem !== undefined) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
   }
-  return undefined
+  const [problem] = busProblems(guest.drives)
+  return problem && `${problem.path.join('.')}: ${problem.message}`
 }
 
 /** The tiers that a guest's drives stand on. */

@@ -1,11 +1,13 @@
 import { CACHE_MODES } from '../guest/cache-mode.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
-import { identityOf, type VmPlan } from '../guest/plan.ts'
+import { type DrivePlan, identityOf, type VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
 import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/journal.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
+import { createBacking } from '../storage/backing.ts'
 import { drain } from '../storage/drain.ts'
 import { createImage } from '../storage/image.ts'
+import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { LoadRecorder } from './load-recorder.ts'
@@ -34,12 +36,12 @@ export async function startRun(
   signal: AbortSignal,
 ): Promise<RunSummary> {
   const members: Member[] = vms.map((vm) => ({ ...vm, phases: [] }))
+  const shared = makeShared(members, context, signal)
   const launch = async (member: Member): Promise<void> => {
     try {
+      await shared
       for (const drive of member.plan.drives) {
-        const tier = context.tier(drive.tier)
-        if (!tier) throw new KvmioError(`tier ${drive.tier} of drive ${drive.name} is not there`)
-        await createImage(tier, drive, signal)
+        await createImage(tierOf(drive, context), drive, signal)
       }
       signal.throwIfAborted()
       member.vm = await launchVm(member.plan, context.vm, listenerOf(member, identity, context))
@@ -53,6 +55,23 @@ export async function startRun(
   }
   await Promise.all(members.map(launch))
   return await finishRun(identity, members, context, signal)
+}
+
+/** Makes what the vms of a run share: the images under their own. */
+async function makeShared(
+  members: readonly Member[],
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const drive of members[0]?.plan.drives ?? []) {
+    await createBacking(tierOf(drive, context), drive, signal)
+  }
+}
+
+function tierOf({ name, tier }: DrivePlan, context: StudyContext): OpenTier {
+  const open = context.tier(tier)
+  if (!open) throw new KvmioError(`tier ${tier} of drive ${name} is not there`)
+  return open
 }
 
 /**
@@ -140,9 +159,11 @@ async function drainTiers(
 /** An image that cannot be removed, on a disk that has died, must not cost the run its end in the journal. */
 async function removeImages(members: readonly Member[], { vm, tier }: StudyContext): Promise<void> {
   for (const drive of members.flatMap(({ plan }) => plan.drives)) {
-    await tier(drive.tier)
-      ?.release(drive.backend)
-      .catch((error) => vm.log.warn({ err: error }, 'an image stays'))
+    for (const { backend } of [drive, ...drive.backing.toReversed()]) {
+      await tier(drive.tier)
+        ?.release(backend)
+        .catch((error) => vm.log.warn({ err: error }, 'an image stays'))
+    }
   }
 }
 

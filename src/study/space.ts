@@ -1,5 +1,6 @@
 import { formatBytes } from '../lib/quantities.ts'
-import { imageSpaceBytes } from '../storage/image.ts'
+import { backingSpaceBytes } from '../storage/backing.ts'
+import { imageSpaceBytes } from '../storage/image-space.ts'
 import { availableBytes } from '../storage/space.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { CasePlan } from './plan.ts'
@@ -10,8 +11,10 @@ export function spaceNeeded(cases: readonly CasePlan[], vms: number): Map<string
   for (const { guest, skip } of cases) {
     if (skip !== undefined) continue
     const ofCase = new Map<string, number>()
-    for (const { tier, format, size } of Object.values(guest.drives)) {
-      ofCase.set(tier, (ofCase.get(tier) ?? 0) + vms * imageSpaceBytes(format, size))
+    for (const { tier, size, backing, ...drive } of Object.values(guest.drives)) {
+      const own = vms * imageSpaceBytes({ ...drive, sizeBytes: size })
+      const shared = backingSpaceBytes(backing, size)
+      ofCase.set(tier, (ofCase.get(tier) ?? 0) + own + shared)
     }
     for (const [tier, bytes] of ofCase) needed.set(tier, Math.max(needed.get(tier) ?? 0, bytes))
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
 import type { GuestConfig, StudyConfig, WorkloadConfig } from '../config/schema.ts'
-import type { BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
+import type { BalloonPlan, BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import type { CasePlan } from './plan.ts'
 
@@ -40,8 +40,9 @@ export function planVms(
       accelerator: placement.accelerator,
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
+      balloon: planBalloon(point.guest),
       boot: planBoot(point.guest, study.workload, placement),
-      drives: planDrives(name, point.guest, placement),
+      drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
       cgroup: placement.cgroup && join(placement.cgroup, name),
@@ -63,15 +64,26 @@ function planBoot(
   return { kernel, initrd, append: `${append} ${own}`.trim() }
 }
 
-function planDrives(vm: string, guest: GuestConfig, { locate }: Placement): DrivePlan[] {
-  return Object.entries(guest.drives).map(([name, { tier, bus, format, cache, aio, size }]) => ({
+function planBalloon({ balloon }: GuestConfig): BalloonPlan | undefined {
+  if (!balloon) return undefined
+  const { target, at, freePageReporting, poll } = balloon
+  return { targetBytes: target, at, freePageReporting, pollSeconds: poll }
+}
+
+function planDrives(
+  vm: string,
+  run: string,
+  guest: GuestConfig,
+  { locate }: Placement,
+): DrivePlan[] {
+  return Object.entries(guest.drives).map(([name, { size, backing, ...drive }]) => ({
+    ...drive,
     name,
-    tier,
-    bus,
-    format,
-    cache,
-    aio,
     sizeBytes: size,
-    backend: locate(tier, vm, name, format),
+    backend: locate(drive.tier, vm, name, drive.format),
+    backing: Array.from({ length: backing }, (_, depth) => {
+      const format = depth === 0 ? 'raw' : 'qcow2'
+      return { format, backend: locate(drive.tier, run, `${name}-base${depth}`, format) }
+    }),
   }))
 }

@@ -114,7 +114,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key of a drive',
     drive('{ tier: local, size: 1GiB, cahce: none }'),
-    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, cache, aio; did you mean cache?',
+    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
   ],
   [
     'a key that is a number',
@@ -185,6 +185,44 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '4:22: guests.student.memory: expected at least 96MiB for the appliance, got 64MiB',
   ],
   [
+    'a balloon that takes all that the appliance needs',
+    guest('{ balloon: { target: 64MiB }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:33: guests.student.balloon.target: expected at least 96MiB for the appliance, got 64MiB',
+  ],
+  [
+    'a balloon that gives',
+    guest(
+      '{ memory: 128MiB, balloon: { target: 192MiB }, drives: { a: { tier: local, size: 1GiB } } }',
+    ),
+    "4:49: guests.student.balloon.target: expected at most the guest's memory, 128MiB, got 192MiB",
+  ],
+  [
+    'a phase for no target',
+    guest('{ balloon: { at: write }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:29: guests.student.balloon.at: expected a target for what is set at a phase',
+  ],
+  [
+    'guest figures every second and a half',
+    guest('{ balloon: { poll: 1500ms }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:31: guests.student.balloon.poll: expected whole seconds, got "1500ms"',
+  ],
+  [
+    'a balloon that waits for a phase that never comes',
+    study('    workload: { idle: {} }').replace(
+      '{ drives',
+      '{ balloon: { target: 128MiB, at: write }, drives',
+    ),
+    '7:12: studies.demo.guest: expected a guest whose balloon waits for a phase of idle: boot, idle or shutdown, got student, whose balloon waits for write',
+  ],
+  [
+    'a factor of phases that never come',
+    factors('{ balloon.at: [boot, writ] }').replace(
+      '{ drives',
+      '{ balloon: { target: 128MiB }, drives',
+    ),
+    '9:35: studies.demo.factors.balloon.at[1]: expected a phase of idle: boot, idle or shutdown, got "writ"',
+  ],
+  [
     'absurd memory',
     guest('{ memory: 2TiB, drives: { a: { tier: local, size: 1GiB } } }'),
     '4:22: guests.student.memory: expected at most 1TiB, got "2TiB"',
@@ -222,7 +260,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown bus',
     drive('{ tier: local, size: 1GiB, bus: virtio }'),
-    '4:62: guests.student.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "virtio"',
+    '4:62: guests.student.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi, pvscsi or nvme, got "virtio"',
   ],
   [
     'a misspelt format',
@@ -454,12 +492,12 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a factor of no key',
     factors('{ bus: [ide] }'),
-    '9:16: studies.demo.factors.bus: expected a key of the guest: system, memory, vcpus, accel, deadlines or drives, got "bus"',
+    '9:16: studies.demo.factors.bus: expected a key of the guest: system, memory, balloon, vcpus, accel, deadlines or drives, got "bus"',
   ],
   [
     'a factor of a misspelt key',
     factors('{ drives.root.cahce: [none] }'),
-    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, cache or aio, got "cahce"; did you mean cache?',
+    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
   ],
   [
     'a factor of an unknown drive',
@@ -484,7 +522,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a wrong value of a factor',
     factors('{ drives.root.bus: [ide, satan] }'),
-    '9:39: studies.demo.factors.drives.root.bus[1]: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "satan"; did you mean sata?',
+    '9:39: studies.demo.factors.drives.root.bus[1]: expected virtio-blk, virtio-scsi, ide, sata, scsi, pvscsi or nvme, got "satan"; did you mean sata?',
   ],
   [
     'a wrong size of a factor',

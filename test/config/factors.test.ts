@@ -2,8 +2,6 @@ import fc from 'fast-check'
 import t from 'tap'
 import { caseName, withFactors } from '../../src/config/factors.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import { driveProblem } from '../../src/config/rules.ts'
-import { AIOS, BUSES, CACHES } from '../../src/config/schema.ts'
 
 const { guests } = parseConfig(
   `tiers: { local: { directory: /images } }
@@ -36,13 +34,18 @@ t.test('factors change what they name and nothing else', async (t) => {
   const own = withFactors(guests.own!, { 'system.kernel': '/boot/other' })
   t.strictSame(own.system, { kernel: '/boot/other', append: '' })
   t.strictSame(withFactors(guests.own!, { system: 'appliance' }).system, 'appliance')
+  t.strictSame(
+    withFactors(student, { 'balloon.target': '128MiB' }).balloon,
+    { target: 128 * 2 ** 20, freePageReporting: false, poll: 2 },
+    'a mapping that the guest leaves out comes with its defaults',
+  )
 })
 
 t.test('a factor that the config would have refused is refused here too', async (t) => {
   const error = t.throws(() => withFactors(student, { 'drives.root.buss': 'ide' })) as Error
   t.equal(
     error.message,
-    'factor drives.root.buss: expected a key of drives.root: tier, bus, format, size, cache or aio, got "buss"; did you mean bus?',
+    'factor drives.root.buss: expected a key of drives.root: tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
   )
   t.throws(() => withFactors(student, { 'drives.root.bus': 'floppy' }))
 })
@@ -59,13 +62,10 @@ t.test('cases are called by their values', async (t) => {
   fc.assert(fc.property(values, (values) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(caseName(values))))
 })
 
-t.test('native I/O is refused wherever qemu would refuse it', async (t) => {
-  for (const cache of CACHES) {
-    for (const aio of AIOS) {
-      const refused = aio === 'native' && !['none', 'directsync'].includes(cache)
-      const message = `aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
-      t.equal(driveProblem({ aio, cache }), refused ? message : undefined, `${aio} ${cache}`)
-    }
-  }
-  for (const bus of BUSES) t.equal(driveProblem({ ...student.drives.root, bus }), undefined)
+t.test('a mapping that the guest does without begins with its factor', async (t) => {
+  const varied = withFactors(student, {
+    'drives.root.throttle.iops': 100,
+    'drives.root.throttle.bytesPerSecond': '1MiB',
+  })
+  t.strictSame(varied.drives.root?.throttle, { iops: 100, bytesPerSecond: 2 ** 20 })
 })

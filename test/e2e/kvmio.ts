@@ -33,10 +33,12 @@ export const repository = join(import.meta.dirname, '../..')
 const NODE = join(repository, 'node_modules/.bin/node')
 const SYSTEMS = join(repository, '.kvmio/systems')
 
+/** How many times slower than a usual one the host is: the lab's is emulated. */
+const SLOWNESS = Number(process.env.KVMIO_TEST_SLOWNESS ?? 1)
 const POLL_MS = 50
 /** A guest boots in 3 s here, and in 15 s beside three others. */
-const PATIENCE_MS = 60_000
-const END_MS = 30_000
+const PATIENCE_MS = 60_000 * SLOWNESS
+const END_MS = 30_000 * SLOWNESS
 
 /** The built-in system, from the repository's own state directory; or why this host cannot have it. */
 export async function applianceOrLack(): Promise<{ appliance?: Appliance; lack: string | false }> {
@@ -328,15 +330,11 @@ export function journal({ state }: Pick<Home, 'state'>): RunRow[] {
 }
 
 /** Waits until the guest of this vm says that it is in this phase, by its own log: with or without a kvmio that reads. */
-export async function guestSays(
-  home: Home,
-  vm: string,
-  text: string,
-  limitMs?: number,
-): Promise<void> {
+export async function guestSays(home: Home, vm: string, text: string): Promise<void> {
   const file = join(home.state, 'vms', vm, 'phase.log')
-  const said = async () => (await readFile(file, 'utf8').catch(() => '')).includes(text)
-  await until(`vm ${vm} to say "${text}"`, said, limitMs)
+  await until(`vm ${vm} to say "${text}"`, async () => {
+    return (await readFile(file, 'utf8').catch(() => '')).includes(text)
+  })
 }
 
 /** The pid of the qemu of this vm, from its own command line. */

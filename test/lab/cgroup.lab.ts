@@ -5,17 +5,8 @@ import t from 'tap'
 import { cgroupOf } from '../../src/cli/engine.ts'
 import { run } from '../../src/lib/process.ts'
 import { findIoHierarchy } from '../../src/source/cgroup.ts'
-import {
-  guestOn,
-  guestSays,
-  homeFor,
-  journal,
-  nothingLeft,
-  scrape,
-  until,
-  writes,
-} from '../e2e/kvmio.ts'
-import { DISK, keepPage, mountDisk, NESTED_MS, phaseSeconds, startStudy } from './inside.ts'
+import { guestSays, journal, nothingLeft, scrape, until, writes } from '../e2e/kvmio.ts'
+import { DISK, keepPage, labGuest, labHome, mountDisk, phaseSeconds, startStudy } from './inside.ts'
 
 const MIB = 2 ** 20
 const WRITTEN = 8 * MIB
@@ -27,8 +18,8 @@ await mountDisk(t, TIER)
 const CONFIG = {
   tiers: { disk: { directory: TIER } },
   guests: {
-    cached: guestOn('disk', {}, { cache: 'writeback' }),
-    direct: guestOn('disk', {}, { cache: 'none' }),
+    cached: labGuest('disk', { cache: 'writeback' }),
+    direct: labGuest('disk', { cache: 'none' }),
   },
   studies: {
     cached: { guest: 'cached', pause: '0s', workload: writes('8MiB', '64KiB', '30s') },
@@ -38,49 +29,42 @@ const CONFIG = {
 
 t.test('host-cached writes are counted for the vm that made them', async (t) => {
   t.match(await findIoHierarchy('/proc'), { version: 2, root: '/sys/fs/cgroup' })
-  const home = await homeFor(t, CONFIG)
+  const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'cached')
   const vm = 'cached-only-1'
-  await guestSays(home, vm, 'phase settle', NESTED_MS)
+  await guestSays(home, vm, 'phase settle')
   // The kernel would write it back after half a minute by itself.
   await run('sync', [])
   const labels = { vm, device: DISK.name }
-  const bytes = await until(
-    `the writes of vm ${vm} on ${DISK.name}`,
-    async () => {
-      const value = (await scrape(started)).value('kvmio_vm_device_written_bytes_total', labels)
-      return value !== undefined && value >= WRITTEN && value
-    },
-    60_000,
-  )
+  const bytes = await until(`the writes of vm ${vm} on ${DISK.name}`, async () => {
+    const value = (await scrape(started)).value('kvmio_vm_device_written_bytes_total', labels)
+    return value !== undefined && value >= WRITTEN && value
+  })
   const page = await scrape(started)
   await keepPage(started, 'cached.prom')
   const guest = page.value('kvmio_guest_disk_written_bytes_total', { vm, drive: 'root' })
   t.ok(guest && guest >= WRITTEN, `the guest says that it wrote ${guest} bytes`)
   t.ok(bytes < 1.5 * WRITTEN, `${bytes} bytes on the device are hardly more`)
   t.ok(page.value('kvmio_vm_device_writes_completed_total', labels), 'and it took transactions')
-  const { code, stderr } = await started.end(NESTED_MS)
+  const { code, stderr } = await started.end()
   t.equal(code, 0, stderr)
   t.match(journal(home)[0], { outcome: 'passed' })
   await nothingLeft(t, home)
 })
 
 t.test('io.max holds back what the vm itself submits', async (t) => {
-  const home = await homeFor(t, CONFIG)
+  const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'limited')
   const file = join('/sys/fs/cgroup', cgroupOf(home.state), 'limited-only-1', 'io.max')
-  await until(
-    'the cgroup of the vm',
-    () =>
-      access(file).then(
-        () => true,
-        () => false,
-      ),
-    NESTED_MS,
+  await until('the cgroup of the vm', () =>
+    access(file).then(
+      () => true,
+      () => false,
+    ),
   )
   const device = (await run('lsblk', ['-ndo', 'MAJ:MIN', DISK.path])).trim()
   await writeFile(file, `${device} wiops=${LIMIT}`, { flag: 'r+' })
-  const { code, stderr } = await started.end(NESTED_MS)
+  const { code, stderr } = await started.end()
   t.equal(code, 0, stderr)
   const seconds = phaseSeconds(home, 'write')
   const [limited = 0, free = Number.POSITIVE_INFINITY] = ['1', '2'].map((slot) =>

@@ -3,14 +3,25 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Test } from 'tap'
+import { kvmFingerprint } from '../../src/host/accelerator.ts'
+import { readQemuVersion } from '../../src/host/qemu.ts'
+import { Journal } from '../../src/journal/journal.ts'
 import { run } from '../../src/lib/process.ts'
-import { type Home, type Kvmio, kvmio, type Serving, until } from '../e2e/kvmio.ts'
+import {
+  type ConfigText,
+  guestOn,
+  type Home,
+  homeFor,
+  type Kvmio,
+  kvmio,
+  type Serving,
+  until,
+} from '../e2e/kvmio.ts'
 
 /** The lab host's second disk, of 100 transactions a second: its name and its path. */
 export const DISK = { name: 'vdb', path: '/dev/disk/by-id/virtio-disk' }
 
-/** A guest in a guest, both emulated: it boots in 15 s, and in a minute on a busy machine. */
-export const NESTED_MS = 300_000
+const MKFS_MS = 300_000
 
 /** Where a part's output goes. */
 export const OUTPUT = process.env.LAB_OUTPUT ?? '/var/tmp/output'
@@ -18,24 +29,35 @@ export const OUTPUT = process.env.LAB_OUTPUT ?? '/var/tmp/output'
 /** Makes a filesystem on the second disk and mounts it there until the test has ended. */
 export async function mountDisk(t: Test, place: string, type = 'ext4'): Promise<void> {
   await mkdir(place, { recursive: true })
-  await run(`mkfs.${type}`, ['-q', DISK.path], { timeoutMs: NESTED_MS })
+  await run(`mkfs.${type}`, ['-q', DISK.path], { timeoutMs: MKFS_MS })
   await run('mount', ['-t', type, DISK.path, place])
   t.teardown(async () => {
     await run('umount', [place])
   })
 }
 
+/** A small guest with one drive on this tier, for a host that may take minutes to boot it. */
+export function labGuest(tier: string, drive: ConfigText = {}): ConfigText {
+  return guestOn(tier, { accel: 'kvm', deadlines: { start: '5m', boot: '8m' } }, drive)
+}
+
+/** A home whose kvmio takes for granted that guests boot under KVM here: the trial's 15 s are too short for this host. */
+export async function labHome(t: Test, config: ConfigText): Promise<Home> {
+  const home = await homeFor(t, config)
+  const journal = new Journal(join(home.state, 'journal.sqlite'))
+  const fingerprint = await kvmFingerprint('/proc', await readQemuVersion('qemu-system-x86_64'))
+  journal.setHostVerdict('kvm', fingerprint, { boots: true, reason: 'the lab has nested SVM' })
+  journal.close()
+  return home
+}
+
 /** Starts `run` of one study, once; its page can be asked for until it ends. */
 export async function startStudy(home: Home, study: string): Promise<Serving> {
   const started: Kvmio = kvmio(home, ['run', study, '--once'])
-  const url = await until(
-    'run to say where its metrics are',
-    () => {
-      if (started.child.exitCode !== null) throw new Error(`run ended:\n${started.said()}`)
-      return /metrics are served at (http:\S+)\/metrics/.exec(started.said())?.[1]
-    },
-    NESTED_MS,
-  )
+  const url = await until('run to say where its metrics are', () => {
+    if (started.child.exitCode !== null) throw new Error(`run ended:\n${started.said()}`)
+    return /metrics are served at (http:\S+)\/metrics/.exec(started.said())?.[1]
+  })
   return Object.assign(started, { url })
 }
 

@@ -6,8 +6,15 @@ export function drive(more: Partial<DriveConfig> = {}): DriveConfig {
     bus: 'virtio-blk',
     format: 'qcow2',
     size: 2 ** 30,
+    preallocation: 'off',
+    lazyRefcounts: false,
+    extendedL2: false,
+    backing: 0,
     cache: 'none',
     aio: 'threads',
+    discard: 'ignore',
+    detectZeroes: 'off',
+    iothread: false,
     ...more,
   }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { imageSpaceBytes } from '../../src/storage/image.ts'
+import { imageSpaceBytes } from '../../src/storage/image-space.ts'
 import type { OpenTier } from '../../src/storage/tiers.ts'
 import type { CasePlan } from '../../src/study/plan.ts'
 import { spaceNeeded, spaceProblem } from '../../src/study/space.ts'
@@ -8,7 +8,10 @@ const GIB = 2 ** 30
 
 /** A case whose guest has these drives: tier, format, size. */
 function point(skip: string | undefined, ...drives: [string, 'raw' | 'qcow2', number][]): CasePlan {
-  const entries = drives.map(([tier, format, size], index) => [`d${index}`, { tier, format, size }])
+  const entries = drives.map(([tier, format, size], index) => [
+    `d${index}`,
+    { tier, format, size, backing: 0 },
+  ])
   return { name: 'x', factors: {}, guest: { drives: Object.fromEntries(entries) }, skip } as never
 }
 
@@ -23,9 +26,16 @@ t.test('the case that takes most, of those that run', async (t) => {
     [...spaceNeeded(CASES, 2)],
     [
       ['a', 6 * GIB],
-      ['b', 2 * imageSpaceBytes('qcow2', GIB)],
+      ['b', 2 * imageSpaceBytes({ format: 'qcow2', sizeBytes: GIB })],
     ],
   )
+})
+
+t.test('what vms share is counted once', async (t) => {
+  const [shared] = [point(undefined, ['a', 'qcow2', GIB])]
+  shared!.guest.drives.d0!.backing = 2
+  const own = imageSpaceBytes({ format: 'qcow2', sizeBytes: GIB })
+  t.equal(spaceNeeded([shared!], 3).get('a'), 3 * own + GIB + 2 ** 20)
 })
 
 t.test('a tier that cannot hold it is named, with both figures', async (t) => {

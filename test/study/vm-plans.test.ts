@@ -42,10 +42,17 @@ t.test('one plan a vm, whole', async (t) => {
         tier: 'local',
         bus: 'ide',
         format: 'qcow2',
+        preallocation: 'off',
+        lazyRefcounts: false,
+        extendedL2: false,
         cache: 'none',
         aio: 'threads',
+        discard: 'ignore',
+        detectZeroes: 'off',
+        iothread: false,
         sizeBytes: 2 ** 30,
         backend: { kind: 'file', path: '/state/tiers/local/demo-ide-1-root.qcow2' },
+        backing: [],
       },
     ],
     deadlines: { start: 30, boot: 120, phase: 1800 },
@@ -72,6 +79,23 @@ t.test('each drive on its tier', async (t) => {
   )
   t.equal(plan?.cgroup, undefined)
   t.equal(plan?.runAs, undefined)
+})
+
+t.test('a chain that all vms of a run share', async (t) => {
+  const drives = { root: drive({ backing: 3 }) }
+  const of = study({ vms: 2 })
+  const [point] = planCases(of, guest({ drives }))
+  const plans = planVms('demo', of, point!, PLACEMENT)
+  for (const { drives } of plans) {
+    t.strictSame(
+      drives[0]?.backing.map(({ format, backend }) => [format, placeOf(backend)]),
+      [
+        ['raw', '/state/tiers/local/demo-only-root-base0.raw'],
+        ['qcow2', '/state/tiers/local/demo-only-root-base1.qcow2'],
+        ['qcow2', '/state/tiers/local/demo-only-root-base2.qcow2'],
+      ],
+    )
+  }
 })
 
 t.test("the user's own kernel", async (t) => {

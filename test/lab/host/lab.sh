@@ -2,6 +2,7 @@
 # What the lab host does instead of an init system: mounts what a systemd host has, runs the one program that its kernel's
 # command line names, with that program's words on ttyS1, and powers off.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export KVMIO_TEST_SLOWNESS=10 # an emulated host on a machine with other work
 export HOME=/root TMPDIR=/var/tmp LC_ALL=C TAP_TIMEOUT=0 LAB_OUTPUT=/var/tmp/output
 
 mount -t sysfs sys /sys
@@ -14,7 +15,8 @@ ip link set lo up
 hostname lab
 
 /lib/systemd/systemd-udevd --daemon
-udevadm trigger --action=add
+modprobe -a kvm_amd nvme
+udevadm trigger --action=add --subsystem-match=block
 udevadm settle --timeout=60
 
 for word in $(cat /proc/cmdline); do
