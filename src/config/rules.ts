@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { busProblems, driveProblems } from './drive-rules.ts'
+import { sharedFunctionProblems } from './passthrough-rules.ts'
 import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import { type ConfigFile, configSchema, type GuestConfig, type TierConfig } from './schema.ts'
@@ -112,6 +113,7 @@ function guestProblems(config: ReadableConfig): Problem[] {
       return problems
     }),
     ...inside(['guests', guest], busProblems(parts?.drives ?? {})),
+    ...inside(['guests', guest], sharedFunctionProblems(parts ?? {})),
   ])
 }
 

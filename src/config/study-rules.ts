@@ -1,5 +1,6 @@
 import { formatBytes, parseBytes } from '../lib/quantities.ts'
 import { factorProblems } from './factors.ts'
+import { vmsProblems } from './passthrough-rules.ts'
 import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import type { ConfigFile, GuestConfig, WorkloadConfig } from './schema.ts'
@@ -69,6 +70,7 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
           [...factorProblems(path, values, guest), ...tiers(path, values, config)],
         ),
       ),
+      ...vmsProblems(study.vms, study.guest!, guest),
       ...workloadProblems(study, study.guest!, guest),
       ...balloonProblems(study, study.guest!, guest),
     )

@@ -7,6 +7,7 @@ import { KvmioError, messageOf } from '../lib/errors.ts'
 import { createBacking } from '../storage/backing.ts'
 import { drain } from '../storage/drain.ts'
 import { createImage } from '../storage/image.ts'
+import { giveBackFunction, takeFunction } from '../storage/passthrough.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -42,6 +43,9 @@ export async function startRun(
       await shared
       for (const drive of member.plan.drives) {
         await createImage(tierOf(drive, context), drive, signal)
+      }
+      for (const drive of member.plan.passthrough ?? []) {
+        await takeFunction(drive, member.plan.name, context.functions)
       }
       signal.throwIfAborted()
       member.vm = await launchVm(member.plan, context.vm, listenerOf(member, identity, context))
@@ -131,6 +135,7 @@ async function finishRun(
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
     await removeImages(members, context)
+    await giveBackFunctions(members, context)
   }
   const { outcome, reason } = verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)
@@ -164,6 +169,18 @@ async function removeImages(members: readonly Member[], { vm, tier }: StudyConte
         ?.release(backend)
         .catch((error) => vm.log.warn({ err: error }, 'an image stays'))
     }
+  }
+}
+
+/** To the driver that had them. What cannot be given back now is so when kvmio starts next, or by `kvmio clean`. */
+async function giveBackFunctions(
+  members: readonly Member[],
+  { vm, functions }: StudyContext,
+): Promise<void> {
+  for (const { pci } of members.flatMap(({ plan }) => plan.passthrough ?? [])) {
+    await giveBackFunction(pci, functions).catch((error) =>
+      vm.log.error({ err: error }, `${pci} is not given back to its driver`),
+    )
   }
 }
 

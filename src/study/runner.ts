@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { passedThrough } from '../config/passthrough.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
@@ -121,7 +122,7 @@ async function runCase(
   signal: AbortSignal,
 ): Promise<RunSummary | undefined> {
   const { journal, onEvent } = context
-  const tiers = tiersOf(point.guest)
+  const tiers = [...tiersOf(point.guest), ...passedThrough(point.guest).map(({ pci }) => pci)]
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
     const plans = planVms(studyName, study, point, {

@@ -1,3 +1,4 @@
+import { imageDrives } from '../config/passthrough.ts'
 import { formatBytes } from '../lib/quantities.ts'
 import { backingSpaceBytes } from '../storage/backing.ts'
 import { imageSpaceBytes } from '../storage/image-space.ts'
@@ -11,7 +12,7 @@ export function spaceNeeded(cases: readonly CasePlan[], vms: number): Map<string
   for (const { guest, skip } of cases) {
     if (skip !== undefined) continue
     const ofCase = new Map<string, number>()
-    for (const { tier, size, backing, ...drive } of Object.values(guest.drives)) {
+    for (const [, { tier, size, backing, ...drive }] of imageDrives(guest)) {
       const own = vms * imageSpaceBytes({ ...drive, sizeBytes: size })
       const shared = backingSpaceBytes(backing, size)
       ofCase.set(tier, (ofCase.get(tier) ?? 0) + own + shared)

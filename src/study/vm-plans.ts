@@ -1,7 +1,15 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
+import { imageDrives, passedThrough } from '../config/passthrough.ts'
 import type { GuestConfig, StudyConfig, WorkloadConfig } from '../config/schema.ts'
-import type { BalloonPlan, BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
+import {
+  type BalloonPlan,
+  type BootPlan,
+  type DrivePlan,
+  guestPciAddress,
+  type PassthroughPlan,
+  type VmPlan,
+} from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import type { CasePlan } from './plan.ts'
 
@@ -28,6 +36,7 @@ export function planVms(
   return Array.from({ length: study.vms }, (_, index) => {
     const slot = index + 1
     const name = `${studyName}-${point.name}-${slot}`
+    const passthrough = planPassthrough(point.guest)
     return {
       name,
       study: studyName,
@@ -43,6 +52,7 @@ export function planVms(
       balloon: planBalloon(point.guest),
       boot: planBoot(point.guest, study.workload, placement),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
+      ...(passthrough.length > 0 && { passthrough }),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
       cgroup: placement.cgroup && join(placement.cgroup, name),
@@ -50,12 +60,23 @@ export function planVms(
   })
 }
 
+function planPassthrough(guest: GuestConfig): PassthroughPlan[] {
+  return passedThrough(guest).map((drive, index) => ({
+    ...drive,
+    guestAddress: guestPciAddress(index),
+  }))
+}
+
 function planBoot(
   guest: GuestConfig,
   workload: WorkloadConfig,
   { appliance }: Placement,
 ): BootPlan {
-  const append = applianceAppend(workload, Object.keys(guest.drives))
+  const append = applianceAppend(
+    workload,
+    Object.keys(guest.drives),
+    planPassthrough(guest).map(({ name, guestAddress }) => ({ name, address: guestAddress })),
+  )
   if (guest.system === 'appliance') {
     if (!appliance) throw new TypeError('a guest of the appliance was planned without it')
     return { kernel: appliance.kernel, initrd: appliance.initrd, append }
@@ -76,7 +97,7 @@ function planDrives(
   guest: GuestConfig,
   { locate }: Placement,
 ): DrivePlan[] {
-  return Object.entries(guest.drives).map(([name, { size, backing, ...drive }]) => ({
+  return imageDrives(guest).map(([name, { size, backing, ...drive }]) => ({
     ...drive,
     name,
     sizeBytes: size,

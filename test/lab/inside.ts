@@ -12,7 +12,6 @@ import {
   guestOn,
   type Home,
   homeFor,
-  type Kvmio,
   kvmio,
   type Serving,
   until,
@@ -53,10 +52,15 @@ export async function labHome(t: Test, config: ConfigText): Promise<Home> {
 
 /** Starts `run` of one study, once; its page can be asked for until it ends. */
 export async function startStudy(home: Home, study: string): Promise<Serving> {
-  const started: Kvmio = kvmio(home, ['run', study, '--once'])
-  const url = await until('run to say where its metrics are', () => {
+  const address = '127.0.0.1:10177'
+  const started = kvmio(home, ['run', study, '--once', '--web.listen-address', address])
+  const url = `http://${address}`
+  await until('run to answer', async () => {
     if (started.child.exitCode !== null) throw new Error(`run ended:\n${started.said()}`)
-    return /metrics are served at (http:\S+)\/metrics/.exec(started.said())?.[1]
+    return await fetch(`${url}/metrics`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
   })
   return Object.assign(started, { url })
 }

@@ -18,8 +18,19 @@ const MAX_BYTES = 2047 // COMMAND_LINE_SIZE of x86, less its NUL
 const MAX_SERIAL = 20 // virtio-blk's VIRTIO_BLK_ID_BYTES; ATA's and NVMe's serial numbers are as long
 const PAGE_BYTES = 4096 // busybox' dd aligns no smaller buffer, and quietly gives up O_DIRECT for it
 
+/** A drive that the guest knows by the PCI address of its controller, not by its serial number. */
+export interface DriveAtAddress {
+  name: string
+  /** In the guest: 0000:00:1f.0. */
+  address: string
+}
+
 /** The kernel's command line for a vm of the appliance: the workload, and the drives that it waits for; none, to be idle. */
-export function applianceAppend(workload: WorkloadConfig, drives: readonly string[]): string {
+export function applianceAppend(
+  workload: WorkloadConfig,
+  drives: readonly string[],
+  passthrough: readonly DriveAtAddress[] = [],
+): string {
   for (const name of drives) {
     const plain = /^[a-z0-9-]+$/.test(name) && name.length <= MAX_SERIAL
     if (!plain)
@@ -28,6 +39,9 @@ export function applianceAppend(workload: WorkloadConfig, drives: readonly strin
   const words = [
     ...KERNEL_WORDS,
     ...(drives.length > 0 ? [`kvmio.drives=${drives.join(',')}`] : []),
+    ...(passthrough.length > 0
+      ? [`kvmio.passthrough=${passthrough.map(({ name, address }) => `${name}@${address}`)}`]
+      : []),
     ...workloadWords(workload, drives),
   ]
   const line = words.join(' ')

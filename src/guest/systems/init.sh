@@ -60,13 +60,14 @@ try() {
 read -r release </proc/sys/kernel/osrelease
 say fact kernel "$release"
 
-workload= drives= drive= write=0 block=0 direct=0 to=device settle=0 time=0
+workload= drives= passthrough= drive= write=0 block=0 direct=0 to=device settle=0 time=0
 read -r words </proc/cmdline
 for word in $words; do
   value=${word#*=}
   case $word in
     kvmio.workload=*) workload=$value ;;
     kvmio.drives=*) drives=$(IFS=,; echo $value) ;;
+    kvmio.passthrough=*) passthrough=$(IFS=,; echo $value) ;;
     kvmio.drive=*) drive=$value ;;
     kvmio.write=*) write=$value ;;
     kvmio.bs=*) block=$value ;;
@@ -85,7 +86,10 @@ load() {
     [ "$driver" = "$1" ] || continue
     for file in $files; do
       case $loaded in *" $file "*) continue ;; esac
-      try "loading $file" busybox insmod "/modules/$file"
+      options=
+      # A path of a multipath disk is hidden, and its head stands below no PCI device.
+      [ "$file" != nvme_core.ko ] || options=multipath=N
+      try "loading $file" busybox insmod "/modules/$file" $options
       loaded="$loaded$file "
     done
   done </modules.order
@@ -117,10 +121,17 @@ now() {
   now=$((${uptime%.*} * 100 + 1${uptime#*.} - 100))
 }
 
-# The serial number is the drive's name. SCSI and ATA disks have it behind the 4 bytes of the vital
+# The serial number is the drive's name, except for a disk of hardware that was passed through: it is known by where its
+# controller is. SCSI and ATA disks have it behind the 4 bytes of the vital
 # product data page's header, padded with spaces.
 serial_of() {
   serial=
+  if [ -n "$passthrough" ]; then
+    place=$(busybox readlink -f "/sys/block/$1/device")
+    for pair in $passthrough; do
+      case $place/ in */"${pair#*@}"/*) serial=${pair%@*}; return ;; esac
+    done
+  fi
   if [ -e "/sys/block/$1/serial" ]; then
     read -r serial <"/sys/block/$1/serial"
   elif [ -e "/sys/block/$1/device/serial" ]; then
