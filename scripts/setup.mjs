@@ -35,6 +35,7 @@ const PROGRAMS = [
   ['xz', 'xz-utils', "unpacks the built-in guest's kernel"],
   ['mkfs.ext4', 'e2fsprogs', 'makes the filesystem of a tier'],
   ['losetup', 'mount', 'makes a loop file a device'],
+  ['debootstrap', 'debootstrap', 'builds the guest system debian'],
 ]
 
 const LAB_PROGRAMS = [['debootstrap', 'debootstrap', 'makes the lab host']]

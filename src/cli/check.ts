@@ -5,7 +5,9 @@ import type { CommonOptions } from './options.ts'
 /** Reads the config as every command does, which throws all its mistakes, and says what it holds. */
 export async function check({ configFile }: CommonOptions): Promise<void> {
   const { tiers, guests, studies } = await loadConfig(configFile)
-  const cases = Object.values(studies).map((study) => planCases(study, guests[study.guest]!).length)
+  const cases = Object.values(studies).map(
+    (study) => planCases(study, guests[study.guest]!, tiers).length,
+  )
   const counts = [
     count(Object.keys(tiers).length, 'tier', 'tiers'),
     count(Object.keys(guests).length, 'guest', 'guests'),

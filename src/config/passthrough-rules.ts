@@ -1,6 +1,7 @@
 import type { Problem } from './problems.ts'
 import type { Readable } from './readable.ts'
-import { type DriveConfig, driveSchema, type GuestConfig, SIZE } from './schema.ts'
+import { type DriveConfig, driveSchema, type GuestConfig } from './schema.ts'
+import { SIZE } from './values.ts'
 
 type Drive = Readable<DriveConfig>
 
@@ -48,17 +49,4 @@ export function sharedFunctionProblems(guest: Readable<GuestConfig>): Problem[] 
     const message = `expected a function of its own, got that of drive ${owner}: ${pci}`
     return [{ path: ['drives', name, 'passthrough', 'pci'], at: 'value' as const, message }]
   })
-}
-
-/** Nor can it be in two vms. Paths begin at the study. */
-export function vmsProblems(
-  vms: number | undefined,
-  guestName: string,
-  guest: Readable<GuestConfig>,
-): Problem[] {
-  if (vms === undefined || vms === 1) return []
-  const [passed] = Object.entries(guest.drives ?? {}).filter(([, drive]) => drive?.passthrough)
-  if (!passed) return []
-  const message = `expected 1, since drive ${passed[0]} of guest ${guestName} is passed through and only one vm can have it, got ${vms}`
-  return [{ path: ['vms'], at: 'value', message }]
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { parseBytes, parseSeconds } from '../lib/quantities.ts'
+import { tierSchema } from './tier-schema.ts'
+import { bytes, name, nameOf, path, seconds, whole } from './values.ts'
 
 // Every key of kvmio.yaml with its rule, its default and what it is for. The JSON schema for editors is made from it
 // (npm run snap). Rules that need more than one key stand in rules.ts and study-rules.ts. A message says what is
@@ -13,40 +14,12 @@ export const AIOS = ['threads', 'native', 'io_uring'] as const
 export const DISCARDS = ['ignore', 'unmap'] as const
 export const DETECT_ZEROES = ['off', 'on', 'unmap'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
-export const FILESYSTEMS = ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const
+export const HOST_CACHES = ['warm', 'cold'] as const
 
-const MAX_NAME = 24
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
 const MAX_DRIVE_NAME = 20
-/** The largest file of ext4 with blocks of 4 KiB; also far above what one study can fill. */
-const MAX_DISK = '16TiB'
-/** Node's timers hold 2^31 - 1 ms; a longer one would fire at once. */
-const MAX_TIME = '24d'
-
-/** Names become series labels, file names and parts of qemu's option values, so they are plain. */
-const nameOf = (longest: number) =>
-  z
-    .string()
-    .regex(
-      new RegExp(`^(?=.{1,${longest}}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$`),
-      `a name of at most ${longest} lower-case letters, digits and dashes`,
-    )
-const name = nameOf(MAX_NAME)
-
-const path = z.string('a path').regex(/^[^\0]+$/, 'a path')
-
-const whole = (minimum: number, maximum: number) => {
-  const expected = `a whole number from ${minimum} to ${maximum}`
-  return z.int(expected).min(minimum, expected).max(maximum, expected)
-}
 
 const PCI = 'the address of a PCI function, such as 0000:01:00.0'
-export const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
-const TIME = 'a duration with a unit, such as 10ms, 30s or 5m'
-const bytes = (minimum: string, maximum = MAX_DISK) =>
-  quantity(parseBytes, SIZE, 'B|KiB|MiB|GiB|TiB', minimum, maximum)
-const seconds = (minimum = '0s', maximum = MAX_TIME) =>
-  quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, maximum)
 
 /** qemu refuses more: bps/iops/max values must be within [0, 1000000000000000]. */
 const MAX_OPERATIONS = 1_000_000_000
@@ -123,7 +96,7 @@ const balloon = z.strictObject({
   target: bytes('32MiB', '1TiB')
     .optional()
     .describe('What the guest is to be left with; all of its memory by default'),
-  at: nameOf(MAX_NAME)
+  at: name
     .optional()
     .describe('The phase with whose beginning the target is set; from the start by default'),
   freePageReporting: z
@@ -207,9 +180,19 @@ const workload = z
       : { kind: 'idle' as const, time: workload.idle?.time ?? 60 },
   )
 
-const study = z.strictObject({
+/** A matrix of factors; some of its keys can be factors themselves (factors.ts). */
+export const studySchema = z.strictObject({
   guest: z.string('the name of a guest').describe('The guest that every case starts from'),
   vms: whole(1, 500).default(1).describe('How many vms of it run at once'),
+  stagger: seconds()
+    .prefault('0s')
+    .describe("The pause between the starts of a run's vms; 0s starts all of them at once"),
+  hostCache: z
+    .enum(HOST_CACHES)
+    .default('warm')
+    .describe(
+      "The host's page cache when the vms start: warm, with all that host-cached drives read in it; cold, emptied (root)",
+    ),
   workload: workload.describe('What each vm does'),
   factors: z
     .record(
@@ -219,7 +202,9 @@ const study = z.strictObject({
         .min(1, 'at least one value'),
     )
     .default({})
-    .describe('Keys of the guest, as dotted paths, each with the values to vary it over'),
+    .describe(
+      'Keys of the guest, or workload, vms, stagger or hostCache, as dotted paths, each with the values to vary it over',
+    ),
   blocks: whole(1, 10_000)
     .default(6)
     .describe('How often each case runs, unless the schedule is continuous'),
@@ -232,49 +217,6 @@ const study = z.strictObject({
     .optional()
     .describe('Started by serve, block after block, without end'),
 })
-
-const wholeMilliseconds = (time: number): boolean => {
-  const milliseconds = time * 1000
-  return milliseconds >= 1 && Math.abs(milliseconds - Math.round(milliseconds)) < 1e-6
-}
-
-const tier = z
-  .strictObject({
-    directory: path.optional().describe('A directory that holds the images'),
-    filesystem: z
-      .strictObject({
-        type: z.enum(FILESYSTEMS).default('ext4').describe('What mkfs makes'),
-        size: bytes('16MiB').describe('Size of the loop file under it'),
-      })
-      .optional()
-      .describe('A filesystem that kvmio makes, on a loop file in the state directory'),
-    emulate: z
-      .strictObject({
-        // nbdkit's delay filter takes 2.5ms as 2ms without a word (measured with nbdkit 1.32).
-        // A request that takes longer blocks, uninterruptibly, whoever looks at the device's queue in sysfs.
-        serviceTime: seconds('0s', '1s')
-          .refine(wholeMilliseconds, 'whole milliseconds, at least 1ms')
-          .describe('Whole milliseconds: one request at a time, each takes this long'),
-      })
-      .optional()
-      .describe('Puts an emulated disk under the filesystem'),
-    target: z
-      .strictObject({
-        latency: seconds('1us').describe('The mean latency that the tier must keep'),
-      })
-      .optional()
-      .describe('What the tier promises to its vms'),
-    capacity: z
-      .strictObject({
-        transactionsPerSecond: z
-          .number('a number above 0')
-          .positive('a number above 0')
-          .describe('Rated: what the tier is said to serve'),
-      })
-      .optional()
-      .describe('What the tier is said to serve, until it has been calibrated'),
-  })
-  .meta({ oneOf: [{ required: ['directory'] }, { required: ['filesystem'] }] })
 
 /** The main config file. */
 export const configSchema = z.strictObject({
@@ -290,16 +232,19 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The emulator'),
-  tiers: z.record(name, tier).default({}).describe('Classes of storage, each with a capacity'),
+  tiers: z
+    .record(name, tierSchema)
+    .default({})
+    .describe('Classes of storage, each with a capacity'),
   guests: z.record(name, guestSchema).default({}).describe('Kinds of machines'),
   studies: z
-    .record(name, study)
+    .record(name, studySchema)
     .default({})
     .describe('Matrices of factors, each point measured again and again'),
 })
 
 /** A file of studies that uses the tiers and guests of the main config file. */
-export const suiteSchema = z.strictObject({ studies: z.record(name, study) })
+export const suiteSchema = z.strictObject({ studies: z.record(name, studySchema) })
 
 /** What the file says, with every default filled in: sizes in bytes, durations in seconds. */
 export type ConfigFile = z.output<typeof configSchema>
@@ -310,24 +255,3 @@ export type BalloonConfig = NonNullable<GuestConfig['balloon']>
 export type SystemConfig = GuestConfig['system']
 export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']
-
-function quantity(
-  parse: (text: string) => number | undefined,
-  expected: string,
-  units: string,
-  minimum: string,
-  maximum: string,
-) {
-  const [least, most] = [parse(minimum)!, parse(maximum)!]
-  return z
-    .string(expected)
-    .meta({ pattern: `^\\d+(\\.\\d+)?(${units})$` })
-    .transform((text, context) => {
-      const value = parse(text)
-      if (value !== undefined && value >= least && value <= most) return value
-      const bound = (value ?? least) < least ? `at least ${minimum}` : `at most ${maximum}`
-      const message = value === undefined ? expected : bound
-      context.issues.push({ code: 'custom', message, input: text })
-      return z.NEVER
-    })
-}

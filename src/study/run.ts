@@ -1,16 +1,15 @@
-import { CACHE_MODES } from '../guest/cache-mode.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StudyConfig } from '../config/schema.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
-import { type DrivePlan, identityOf, type VmPlan } from '../guest/plan.ts'
+import { identityOf, type VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
 import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/journal.ts'
-import { KvmioError, messageOf } from '../lib/errors.ts'
-import { createBacking } from '../storage/backing.ts'
-import { drain } from '../storage/drain.ts'
-import { createImage } from '../storage/image.ts'
-import { giveBackFunction, takeFunction } from '../storage/passthrough.ts'
-import type { OpenTier } from '../storage/tiers.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { giveBackFunctions, takeFunctions } from './functions.ts'
+import { settleAfter, settleBefore } from './host-state.ts'
+import { createImages, createShared, removeImages } from './images.ts'
 import { LoadRecorder } from './load-recorder.ts'
 
 /** What a run is called in the journal and in events. */
@@ -29,53 +28,61 @@ interface Member {
   phases: PhaseRow[]
 }
 
+/** What a run does beside what its vms' plans say. */
+export type RunSettings = Pick<StudyConfig, 'stagger' | 'hostCache'>
+
 /** Starts the vms of a run that is in the journal, and sees it to its end. */
 export async function startRun(
   identity: RunIdentity,
   vms: readonly { id: number; plan: VmPlan }[],
+  settings: RunSettings,
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<RunSummary> {
   const members: Member[] = vms.map((vm) => ({ ...vm, phases: [] }))
-  const shared = makeShared(members, context, signal)
-  const launch = async (member: Member): Promise<void> => {
+  const plans = vms.map(({ plan }) => plan)
+  const given = (error: unknown): VmEnd =>
+    signal.aborted
+      ? { outcome: 'abandoned', reason: abandonedBy(signal) }
+      : { outcome: 'failed', reason: messageOf(error) }
+  // All images first, so that the making of one is no load beside another's guest.
+  const shared = createShared(plans, context, signal)
+  const made = members.map(async (member) => {
     try {
       await shared
-      for (const drive of member.plan.drives) {
-        await createImage(tierOf(drive, context), drive, signal)
-      }
-      for (const drive of member.plan.passthrough ?? []) {
-        await takeFunction(drive, member.plan.name, context.functions)
-      }
-      signal.throwIfAborted()
+      await createImages(member.plan, context, signal)
+      await takeFunctions(member.plan, context)
+    } catch (error) {
+      endUnstarted(member, given(error), context)
+    }
+  })
+  await Promise.all(made)
+  if (members.every(({ end }) => !end)) {
+    await settleBefore(plans, settings.hostCache, context, signal).catch((error) => {
+      for (const member of members) endUnstarted(member, given(error), context)
+    })
+  }
+  return await finishRun(identity, members, context, signal, async (member, stopped) => {
+    try {
+      const delayMs = members.indexOf(member) * settings.stagger * 1000
+      if (delayMs > 0) await sleep(delayMs, undefined, { signal: stopped })
+      stopped.throwIfAborted()
       member.vm = await launchVm(member.plan, context.vm, listenerOf(member, identity, context))
       context.registry.add(member.vm)
     } catch (error) {
-      const outcome = signal.aborted ? 'abandoned' : 'failed'
-      member.end = { outcome, reason: signal.aborted ? abandonedBy(signal) : messageOf(error) }
-      context.journal.vmEnded(member.id, member.end.outcome, member.end.reason)
-      context.registry.ended(identityOf(member.plan), member.end.outcome)
+      const end: VmEnd = stopped.aborted
+        ? { outcome: 'abandoned', reason: stopped.reason }
+        : { outcome: 'failed', reason: messageOf(error) }
+      endUnstarted(member, end, context)
     }
-  }
-  await Promise.all(members.map(launch))
-  return await finishRun(identity, members, context, signal)
+  })
 }
 
-/** Makes what the vms of a run share: the images under their own. */
-async function makeShared(
-  members: readonly Member[],
-  context: StudyContext,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const drive of members[0]?.plan.drives ?? []) {
-    await createBacking(tierOf(drive, context), drive, signal)
-  }
-}
-
-function tierOf({ name, tier }: DrivePlan, context: StudyContext): OpenTier {
-  const open = context.tier(tier)
-  if (!open) throw new KvmioError(`tier ${tier} of drive ${name} is not there`)
-  return open
+/** That a vm could not be had, or was not wanted any more, is how it went. */
+function endUnstarted(member: Member, end: VmEnd, { journal, registry }: StudyContext): void {
+  member.end = end
+  journal.vmEnded(member.id, end.outcome, end.reason)
+  registry.ended(identityOf(member.plan), end.outcome)
 }
 
 /**
@@ -113,75 +120,50 @@ function memberOf({ id, plan, outcome, phases }: UnfinishedVm): Member {
   return { id, plan: plan as VmPlan, end: outcome && { outcome }, phases: [...phases] }
 }
 
-/** Waits for every vm, and for the device to have what they wrote; then the run has ended. */
+/**
+ * Begins the vms that have not begun, waits for every one, and for the device to have what they wrote; then the run has
+ * ended. `stopped` comes, with the reason, when a vm is no longer to begin.
+ */
 async function finishRun(
   identity: RunIdentity,
   members: readonly Member[],
   context: StudyContext,
   signal: AbortSignal,
+  begin: (member: Member, stopped: AbortSignal) => Promise<void> = async () => {},
 ): Promise<RunSummary> {
-  const stopAll = (reason: string) => Promise.all(members.map(({ vm }) => vm?.stop(reason)))
+  const stopping = new AbortController()
+  const stopAll = (reason: string) => {
+    stopping.abort(reason)
+    return Promise.all(members.map(({ vm }) => vm?.stop(reason)))
+  }
   const onAbort = () => void stopAll(abandonedBy(signal))
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
+  const plans = members.map(({ plan }) => plan)
   const recorder = new LoadRecorder(members, context)
+  const seeThrough = async (member: Member): Promise<void> => {
+    if (!member.end && !member.vm) await begin(member, stopping.signal)
+    if (stopping.signal.aborted) await member.vm?.stop(stopping.signal.reason)
+    if (member.end?.outcome === 'failed') await stopAll(`vm ${member.plan.name} did not run`)
+    await waitFor(member, context, stopAll)
+  }
   try {
     // One vm that fails or cannot be had ends the run: what the others measure is no longer the case that was planned.
     const failed = members.find(({ end }) => end && end.outcome !== 'passed')
     if (failed) await stopAll(`vm ${failed.plan.name} did not run`)
-    await Promise.all(members.map((member) => waitFor(member, context, stopAll)))
-    await drainTiers(members, context, signal)
+    await Promise.all(members.map(seeThrough))
+    await settleAfter(plans, context, signal).catch((error) => {
+      context.vm.log.warn({ err: error }, 'the run ends before its data was on the device')
+    })
   } finally {
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
-    await removeImages(members, context)
-    await giveBackFunctions(members, context)
+    await removeImages(plans, context)
+    await giveBackFunctions(plans, context)
   }
   const { outcome, reason } = verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)
   return { ...identity, outcome, reason, phases: slowestPhases(members), ...recorder.summary() }
-}
-
-/** The written data on its device; a tier that cannot say so costs no more than a warning. */
-async function drainTiers(
-  members: readonly Member[],
-  context: StudyContext,
-  signal: AbortSignal,
-): Promise<void> {
-  const { vm, tier } = context
-  const drives = members.flatMap(({ plan }) => plan.drives)
-  const directories = [
-    ...new Set(drives.map((drive) => tier(drive.tier)?.tier.directory ?? '')),
-  ].filter(Boolean)
-  const hostCached = drives.some(({ cache }) => !CACHE_MODES[cache].direct)
-  try {
-    await drain({ directories, hostCached, procRoot: vm.procRoot, signal })
-  } catch (error) {
-    vm.log.warn({ err: error }, 'the run ends before its data was on the device')
-  }
-}
-
-/** An image that cannot be removed, on a disk that has died, must not cost the run its end in the journal. */
-async function removeImages(members: readonly Member[], { vm, tier }: StudyContext): Promise<void> {
-  for (const drive of members.flatMap(({ plan }) => plan.drives)) {
-    for (const { backend } of [drive, ...drive.backing.toReversed()]) {
-      await tier(drive.tier)
-        ?.release(backend)
-        .catch((error) => vm.log.warn({ err: error }, 'an image stays'))
-    }
-  }
-}
-
-/** To the driver that had them. What cannot be given back now is so when kvmio starts next, or by `kvmio clean`. */
-async function giveBackFunctions(
-  members: readonly Member[],
-  { vm, functions }: StudyContext,
-): Promise<void> {
-  for (const { pci } of members.flatMap(({ plan }) => plan.passthrough ?? [])) {
-    await giveBackFunction(pci, functions).catch((error) =>
-      vm.log.error({ err: error }, `${pci} is not given back to its driver`),
-    )
-  }
 }
 
 async function waitFor(

@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { passedThrough } from '../config/passthrough.ts'
+import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
+import { coldProblem } from '../storage/host-cache.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -35,7 +37,8 @@ export async function runStudy(
 ): Promise<StudySummary> {
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
-  const cases = planCases(study, guest).map((point) => withTiers(point, context))
+  const cold = await coldProblem(context.vm.procRoot)
+  const cases = planCases(study, guest).map((point) => withHost(point, cold, context))
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -46,10 +49,10 @@ export async function runStudy(
     study: name,
     cases: runnable.map(({ name }) => name),
     skipped,
-    vms: study.vms,
+    vms: Math.max(...cases.map(({ study }) => study.vms)),
   })
   if (runnable.length === 0) throw new KvmioError(nothingToRun(name, skipped))
-  const problem = await spaceProblem(runnable, study.vms, context.tier)
+  const problem = await spaceProblem(runnable, context.tier)
   if (problem !== undefined) throw new KvmioError(`study ${name}: ${problem}`)
   const runs: RunSummary[] = []
   const blocks =
@@ -95,7 +98,6 @@ async function runBlock(
     if (runs.length > 0) await rest(study.pause, signal)
     const summary = await runCase(
       name,
-      study,
       point,
       block,
       { done: done.size, of: order.length },
@@ -114,7 +116,6 @@ async function runBlock(
 /** Undefined when the signal came before it had begun. */
 async function runCase(
   studyName: string,
-  study: StudyConfig,
   point: CasePlan,
   block: BlockRow,
   progress: { done: number; of: number },
@@ -125,7 +126,7 @@ async function runCase(
   const tiers = [...tiersOf(point.guest), ...passedThrough(point.guest).map(({ pci }) => pci)]
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
-    const plans = planVms(studyName, study, point, {
+    const plans = planVms(studyName, point, {
       stateDir: context.stateDir,
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
@@ -143,7 +144,7 @@ async function runCase(
     const identity = { study: studyName, case: point.name, block: block.number, run }
     onEvent({ type: 'run-started', ...identity, ...progress })
     const members = plans.map((plan, index) => ({ id: vmIds[index]!, plan }))
-    const summary = await startRun(identity, members, context, signal)
+    const summary = await startRun(identity, members, point.study, context, signal)
     onEvent({ type: 'run-ended', ...summary })
     return summary
   } catch (error) {
@@ -159,8 +160,16 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-function withTiers(point: CasePlan, context: StudyContext): CasePlan {
+/** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
+function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
   if (point.skip !== undefined) return point
+  if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const placement = placementProblem(
+    point.guest,
+    point.study.vms,
+    (name) => context.tier(name)?.config,
+  )
+  if (placement !== undefined) return { ...point, skip: placement }
   for (const name of tiersOf(point.guest)) {
     const unavailable = context.tier(name)?.tier.unavailable
     if (unavailable !== undefined)

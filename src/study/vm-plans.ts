@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
 import { imageDrives, passedThrough } from '../config/passthrough.ts'
-import type { GuestConfig, StudyConfig, WorkloadConfig } from '../config/schema.ts'
+import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
 import {
   type BalloonPlan,
   type BootPlan,
@@ -27,12 +27,8 @@ export interface Placement {
 }
 
 /** The vms of one run of a case. The same names come back with each repetition. */
-export function planVms(
-  studyName: string,
-  study: StudyConfig,
-  point: CasePlan,
-  placement: Placement,
-): VmPlan[] {
+export function planVms(studyName: string, point: CasePlan, placement: Placement): VmPlan[] {
+  const { study } = point
   return Array.from({ length: study.vms }, (_, index) => {
     const slot = index + 1
     const name = `${studyName}-${point.name}-${slot}`

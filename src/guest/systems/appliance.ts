@@ -1,21 +1,20 @@
 // The built-in guest system: a distribution's kernel, and an initramfs of busybox, drivers and init.sh.
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, KvmioError, UnavailableError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
-import { ProcessError, pidExists } from '../../lib/process.ts'
-import { formatBytes } from '../../lib/quantities.ts'
+import { ProcessError } from '../../lib/process.ts'
 import { fetchPackages, unpackPackages } from './appliance-packages.ts'
 import { buildInitramfs } from './initramfs.ts'
 import { unpackKernel } from './kernel-image.ts'
 import { DRIVERS } from './kernel-modules.ts'
+import { assertSpace, makeWorkDirectory, moveIn } from './work-directory.ts'
 
 /** Counts up when what is built from the same packages and script changes. */
 const BUILDER = 1
 /** Debian 12's kernel package unpacked is 400 MB, and 70 MB packed. */
 const NEEDED_BYTES = 768 * 2 ** 20
-const BUILDING = 'building-'
 const DOWNLOADS = 'downloads'
 const KERNEL = 'kernel'
 const INITRD = 'initrd.img'
@@ -71,7 +70,7 @@ export async function buildAppliance(options: ApplianceOptions): Promise<Applian
 
 async function build(options: ApplianceOptions, initScript: Buffer, work: string): Promise<string> {
   const { cacheDir, log, signal } = options
-  await assertSpace(cacheDir)
+  await assertSpace(cacheDir, 'the appliance', NEEDED_BYTES)
   const downloads = join(cacheDir, DOWNLOADS)
   if ((await listPackages(downloads)).length === 0) {
     const fetched = join(work, DOWNLOADS)
@@ -123,34 +122,4 @@ async function listPackages(downloads: string): Promise<string[]> {
     if (codeOf(error) === 'ENOENT') return []
     throw error
   }
-}
-
-/** A directory of this process's own; those that killed builds left behind are removed. */
-async function makeWorkDirectory(cacheDir: string): Promise<string> {
-  await mkdir(cacheDir, { recursive: true })
-  for (const entry of await readdir(cacheDir)) {
-    const pid = entry.startsWith(BUILDING) && Number.parseInt(entry.slice(BUILDING.length), 10)
-    if (pid && !pidExists(pid)) await rm(join(cacheDir, entry), { recursive: true, force: true })
-  }
-  const work = join(cacheDir, `${BUILDING}${process.pid}-${crypto.randomUUID()}`)
-  await mkdir(work)
-  return work
-}
-
-/** Renames a directory into its place; where another build was faster, its directory stays. */
-async function moveIn(made: string, place: string): Promise<void> {
-  try {
-    await rename(made, place)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error
-  }
-}
-
-async function assertSpace(cacheDir: string): Promise<void> {
-  const { bavail, bsize } = await statfs(cacheDir)
-  if (bavail * bsize >= NEEDED_BYTES) return
-  throw new UnavailableError(
-    `${cacheDir}: building the appliance needs ${formatBytes(NEEDED_BYTES)} for a moment, ` +
-      `${formatBytes(bavail * bsize)} are free: make room, or move the state directory`,
-  )
 }

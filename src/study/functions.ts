@@ -1,0 +1,23 @@
+import type { VmPlan } from '../guest/plan.ts'
+import { giveBackFunction, takeFunction } from '../storage/passthrough.ts'
+import type { StudyContext } from './context.ts'
+
+/** Takes the functions that a vm gets whole from this host's drivers. */
+export async function takeFunctions(
+  { name, passthrough = [] }: VmPlan,
+  { functions }: StudyContext,
+): Promise<void> {
+  for (const drive of passthrough) await takeFunction(drive, name, functions)
+}
+
+/** Gives them back. Where that cannot be done now, kvmio does it when it starts next, or `kvmio clean`. */
+export async function giveBackFunctions(
+  plans: readonly VmPlan[],
+  { vm, functions }: StudyContext,
+): Promise<void> {
+  for (const { pci } of plans.flatMap(({ passthrough = [] }) => passthrough)) {
+    await giveBackFunction(pci, functions).catch((error) =>
+      vm.log.error({ err: error }, `${pci} is not given back to its driver`),
+    )
+  }
+}
