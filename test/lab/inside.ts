@@ -20,6 +20,9 @@ import {
 /** The lab host's second disk, of 100 transactions a second: its name and its path. */
 export const DISK = { name: 'vdb', path: '/dev/disk/by-id/virtio-disk' }
 
+/** The lab host's NVMe controller, which nothing uses, and its disk. */
+export const SPARE = { pci: '0000:01:00.0', disk: 'nvme0n1' }
+
 const MKFS_MS = 300_000
 
 /** Where a part's output goes. */
