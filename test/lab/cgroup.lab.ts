@@ -6,7 +6,15 @@ import { cgroupOf } from '../../src/cli/engine.ts'
 import { run } from '../../src/lib/process.ts'
 import { findIoHierarchy } from '../../src/source/cgroup.ts'
 import { guestSays, journal, nothingLeft, scrape, until, writes } from '../e2e/kvmio.ts'
-import { DISK, keepPage, labGuest, labHome, mountDisk, phaseSeconds, startStudy } from './inside.ts'
+import {
+  DISK,
+  labGuest,
+  labHome,
+  mountDisk,
+  pageWhere,
+  phaseSeconds,
+  startStudy,
+} from './inside.ts'
 
 const MIB = 2 ** 20
 const WRITTEN = 8 * MIB
@@ -22,7 +30,7 @@ const CONFIG = {
     direct: labGuest('disk', { cache: 'none' }),
   },
   studies: {
-    cached: { guest: 'cached', pause: '0s', workload: writes('8MiB', '64KiB', '30s') },
+    cached: { guest: 'cached', pause: '0s', workload: writes('8MiB', '64KiB', '45s') },
     limited: { guest: 'direct', vms: 2, pause: '0s', workload: writes('2MiB') },
   },
 }
@@ -36,12 +44,9 @@ t.test('host-cached writes are counted for the vm that made them', async (t) => 
   // The kernel would write it back after half a minute by itself.
   await run('sync', [])
   const labels = { vm, device: DISK.name }
-  const bytes = await until(`the writes of vm ${vm} on ${DISK.name}`, async () => {
-    const value = (await scrape(started)).value('kvmio_vm_device_written_bytes_total', labels)
-    return value !== undefined && value >= WRITTEN && value
-  })
-  const page = await scrape(started)
-  await keepPage(started, 'cached.prom')
+  const bytesOn = (page: Page) => page.value('kvmio_vm_device_written_bytes_total', labels) ?? 0
+  const page = await pageWhere(started, 'cached', (page) => bytesOn(page) >= WRITTEN)
+  const bytes = bytesOn(page)
   const guest = page.value('kvmio_guest_disk_written_bytes_total', { vm, drive: 'root' })
   t.ok(guest && guest >= WRITTEN, `the guest says that it wrote ${guest} bytes`)
   t.ok(bytes < 1.5 * WRITTEN, `${bytes} bytes on the device are hardly more`)

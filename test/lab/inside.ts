@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import { kvmFingerprint } from '../../src/host/accelerator.ts'
 import { readQemuVersion } from '../../src/host/qemu.ts'
 import { Journal } from '../../src/journal/journal.ts'
+import { messageOf } from '../../src/lib/errors.ts'
 import { run } from '../../src/lib/process.ts'
 import {
   type ConfigText,
@@ -13,7 +14,9 @@ import {
   type Home,
   homeFor,
   kvmio,
+  type Page,
   type Serving,
+  scrape,
   until,
 } from '../e2e/kvmio.ts'
 
@@ -68,10 +71,22 @@ export async function startStudy(home: Home, study: string): Promise<Serving> {
   return Object.assign(started, { url })
 }
 
-/** Keeps the whole page of metrics as a file of the part's output. */
-export async function keepPage({ url }: Serving, name: string): Promise<void> {
-  const response = await fetch(`${url}/metrics`)
-  await writeFile(join(OUTPUT, name), await response.text())
+/** Waits for a page of metrics to be as wanted, and keeps the last one in the part's output. */
+export async function pageWhere(
+  serving: Serving,
+  name: string,
+  wanted: (page: Page) => boolean,
+): Promise<Page> {
+  try {
+    return await until(`${name} to be as wanted`, async () => {
+      const response = await fetch(`${serving.url}/metrics`)
+      await writeFile(join(OUTPUT, `${name}.prom`), await response.text())
+      const page = await scrape(serving, '', 60)
+      return wanted(page) && page
+    })
+  } catch (error) {
+    throw new Error(`${messageOf(error)}; kvmio has said:\n${serving.said()}`, { cause: error })
+  }
 }
 
 /** How long each vm of the state directory's last run was in this phase, in seconds. */

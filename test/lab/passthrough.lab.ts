@@ -4,8 +4,8 @@ import t from 'tap'
 import { run } from '../../src/lib/process.ts'
 import { readPciFunction } from '../../src/source/pci.ts'
 import { giveBackOrphans, takeFunction } from '../../src/storage/passthrough.ts'
-import { guestSays, journal, kvmio, nothingLeft, scrape, until, writes } from '../e2e/kvmio.ts'
-import { keepPage, labGuest, labHome, SPARE, startStudy } from './inside.ts'
+import { guestSays, journal, kvmio, nothingLeft, type Page, until, writes } from '../e2e/kvmio.ts'
+import { labGuest, labHome, pageWhere, SPARE, startStudy } from './inside.ts'
 
 const MIB = 2 ** 20
 const WRITTEN = 8 * MIB
@@ -18,7 +18,7 @@ const guest = (passthrough: object) => ({
 const CONFIG = {
   guests: { owner: guest({ pci }) },
   studies: {
-    lent: { guest: 'owner', pause: '0s', workload: writes('8MiB', '64KiB', '10s') },
+    lent: { guest: 'owner', pause: '0s', workload: writes('8MiB', '64KiB', '30s') },
     idle: { guest: 'owner', pause: '0s', workload: { idle: { time: '10m' } } },
   },
 }
@@ -42,14 +42,9 @@ t.test('a guest writes to a controller of its own', async (t) => {
   await guestSays(home, vm, 'phase settle')
   t.equal(await driverOf(), 'vfio-pci', 'it is lent')
   const labels = { vm, drive: 'data' }
-  const bytes = await until('the counters of the guest', async () => {
-    const page = await scrape(started)
-    const value = page.value('kvmio_guest_disk_written_bytes_total', labels)
-    return value !== undefined && value >= WRITTEN && value
-  })
-  t.ok(bytes < 1.5 * WRITTEN, `the guest says that it wrote ${bytes} bytes`)
-  const page = await scrape(started)
-  await keepPage(started, 'lent.prom')
+  const bytesOf = (page: Page) => page.value('kvmio_guest_disk_written_bytes_total', labels) ?? 0
+  const page = await pageWhere(started, 'lent', (page) => bytesOf(page) >= WRITTEN)
+  t.ok(bytesOf(page) < 1.5 * WRITTEN, `the guest says that it wrote ${bytesOf(page)} bytes`)
   t.equal(page.value('kvmio_drive_info', { ...labels, bus: 'passthrough', pci, tier: '' }), 1)
   t.equal(page.value('kvmio_vm_up', { vm }), 1)
   for (const name of ['kvmio_drive_writes_completed_total', 'kvmio_drive_written_bytes_total']) {
