@@ -5,7 +5,7 @@ import t from 'tap'
 import { cgroupOf } from '../../src/cli/engine.ts'
 import { run } from '../../src/lib/process.ts'
 import { findIoHierarchy } from '../../src/source/cgroup.ts'
-import { guestSays, journal, nothingLeft, scrape, until, writes } from '../e2e/kvmio.ts'
+import { guestSays, journal, nothingLeft, type Page, until, writes } from '../e2e/kvmio.ts'
 import {
   DISK,
   labGuest,
