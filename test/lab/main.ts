@@ -16,8 +16,9 @@ const outputDir = join(repository, '.kvmio/lab/output')
 const PART_MS = 600_000
 
 const interrupted = new AbortController()
+// Not once(): execa's own hook ends the process at once when no other listener is left.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)))
+  process.on(signal, () => interrupted.abort(new Error(`ended by ${signal}`)))
 }
 process.exitCode = await main(process.argv.slice(2), interrupted.signal)
 
