@@ -3,6 +3,7 @@ import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, Tier } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
@@ -194,12 +195,13 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<StudySummary> {
     const { studies, guests } = this.holder.current
-    const study = studies[name]
-    if (!study) {
+    const configured = studies[name]
+    if (!configured) {
       throw new KvmioError(
         `no study ${name}; the config has ${Object.keys(studies).join(', ') || 'none'}`,
       )
     }
+    const study = await withWorkloadText(name, configured)
     const guest = guests[study.guest]!
     const hash = sha256(JSON.stringify({ study, guest }))
     await this.takeOverTiers()
@@ -259,6 +261,7 @@ export class Engine {
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
+      debian: () => this.hostParts.debian(),
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),

@@ -13,7 +13,7 @@ import {
   type Studies,
   sameNames,
 } from './vm-names.ts'
-import { workloadMistakes } from './workload-rules.ts'
+import { workloadProblems } from './workload-rules.ts'
 
 /** What is wrong with a config's studies; the state directory's path is absolute. */
 export function studyProblems(config: ReadableConfig, state: string | undefined): Problem[] {
@@ -66,7 +66,7 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
           [...factorProblems(path, values, guest, study), ...tiers(path, values, config)],
         ),
       ),
-      ...workloadProblems(study, study.guest!, guest),
+      ...ofWorkload(study, study.guest!, guest),
       ...balloonProblems(study, study.guest!, guest),
       ...placementProblems(study, guest, config),
     )
@@ -105,7 +105,7 @@ function placementProblems(
 }
 
 /** What the workload asks of its guest; where a factor varies it, each case is looked at when it is planned. */
-function workloadProblems(
+function ofWorkload(
   study: ReadableStudy,
   guestName: string,
   guest: Readable<GuestConfig>,
@@ -113,13 +113,15 @@ function workloadProblems(
   const workload = study.workload as WorkloadConfig | undefined
   const paths = Object.keys(study.factors ?? {})
   if (!workload || paths.some((path) => path.startsWith('workload.'))) return []
-  const sizes = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
+  const drives = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
     name,
     { size: Math.min(...sizesOf(study, name, drive?.size)) },
   ])
-  const drives = Object.fromEntries(sizes)
-  return workloadMistakes(workload, drives, `drive of guest ${guestName}`).map(
-    ({ key, message }) => ({ path: ['workload', workload.kind, key], at: 'value', message }),
+  const system = paths.includes('system') ? undefined : guest.system
+  const smallest = { system, drives: Object.fromEntries(drives) }
+  return inside(
+    ['workload', workload.kind],
+    workloadProblems(workload, smallest, `drive of guest ${guestName}`),
   )
 }
 
@@ -127,6 +129,7 @@ function workloadProblems(
 const PHASES: Partial<Record<WorkloadConfig['kind'], readonly string[]>> = {
   'boot-write-shutdown': ['boot', 'prepare', 'write', 'settle', 'shutdown'],
   idle: ['boot', 'idle', 'shutdown'],
+  fio: ['boot', 'prepare', 'fio', 'shutdown'],
 }
 
 /** A balloon that waits for a phase which never comes would be left alone without a word until the end. */

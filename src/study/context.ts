@@ -29,6 +29,8 @@ export interface StudyContext {
   tier(name: string): OpenTier | undefined
   /** The built-in system; built when it is first asked for. */
   appliance(): Promise<{ kernel: string; initrd: string }>
+  /** The built-in disk image; built when it is first asked for. */
+  debian(): Promise<{ image: string }>
   /** What `accel: auto` comes out as on this host. */
   accelerator(guest: GuestConfig): Promise<VmPlan['accelerator']>
   /** Versions and host facts, for the manifest of each run. */

@@ -15,7 +15,9 @@ export async function settleBefore(
 ): Promise<void> {
   const { procRoot } = context.vm
   const drives = plans.flatMap(({ drives }) => drives)
-  const boot = plans.flatMap(({ boot }) => [boot.kernel, boot.initrd ?? []].flat())
+  const boot = plans.flatMap(({ boot }) =>
+    'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : [],
+  )
   const images = drives.flatMap((drive) => filesToRead(drive, hostCache))
   const files = [...new Set([...boot, ...images])]
   const directories = directoriesOf(drives, context)

@@ -4,7 +4,8 @@ import { imageDrives } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
-import { workloadMistakes } from '../config/workload-rules.ts'
+import { systemProblems } from '../config/system-rules.ts'
+import { workloadProblems } from '../config/workload-rules.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -45,13 +46,14 @@ function guestProblem(guest: GuestConfig): string | undefined {
     if (problem !== undefined)
       return `${['drives', name, ...problem.path].join('.')}: ${problem.message}`
   }
-  const [problem] = busProblems(guest.drives)
+  const [problem] = [...busProblems(guest.drives), ...systemProblems(guest)]
   return problem && `${problem.path.join('.')}: ${problem.message}`
 }
 
 function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
-  const [mistake] = workloadMistakes(study.workload, guest.drives)
-  return mistake && `workload.${study.workload.kind}.${mistake.key}: ${mistake.message}`
+  const { workload } = study
+  const [problem] = workloadProblems(workload, guest)
+  return problem && `${['workload', workload.kind, ...problem.path].join('.')}: ${problem.message}`
 }
 
 /** The tiers that a guest's drives stand on. */

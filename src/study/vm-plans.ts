@@ -1,16 +1,21 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
-import { imageDrives, passedThrough } from '../config/passthrough.ts'
+import { passedThrough } from '../config/passthrough.ts'
 import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
+
+import { rootDrive } from '../config/system-rules.ts'
 import {
   type BalloonPlan,
-  type BootPlan,
   type DrivePlan,
   guestPciAddress,
   type PassthroughPlan,
+  type SourcePlan,
   type VmPlan,
 } from '../guest/plan.ts'
+
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { workloadFiles, workloadWords } from '../guest/systems/workload-words.ts'
+import { drivesOf } from './drives.ts'
 import type { CasePlan } from './plan.ts'
 
 /** What the plans of a case's vms need from this host. */
@@ -19,8 +24,10 @@ export interface Placement {
   /** Where the data of a vm's drive goes on a tier. */
   locate(tier: string, vm: string, drive: string, format: DrivePlan['format']): Backend
   accelerator: VmPlan['accelerator']
-  /** The built-in system; only a guest with a kernel of its own does without. */
+  /** The built-in system; only a guest with a system of its own does without. */
   appliance?: { kernel: string; initrd: string }
+  /** The image that the system on the first drive comes from; there when the guest has one. */
+  source?: SourcePlan
   /** The cgroup that holds those of the vms. */
   cgroup?: string
   runAs?: number
@@ -39,14 +46,14 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
       case: point.name,
       slot,
       guest: study.guest,
-      system: point.guest.system === 'appliance' ? 'appliance' : 'own',
+      system: typeof point.guest.system === 'string' ? point.guest.system : 'own',
       workload: study.workload.kind,
       directory: join(placement.stateDir, 'vms', name),
       accelerator: placement.accelerator,
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
       balloon: planBalloon(point.guest),
-      boot: planBoot(point.guest, study.workload, placement),
+      ...planSystem(point.guest, study.workload, placement),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       ...(passthrough.length > 0 && { passthrough }),
       deadlines: point.guest.deadlines,
@@ -63,22 +70,36 @@ function planPassthrough(guest: GuestConfig): PassthroughPlan[] {
   }))
 }
 
-function planBoot(
+/** What the machine starts, and how the guest gets to know its workload. */
+function planSystem(
   guest: GuestConfig,
   workload: WorkloadConfig,
   { appliance }: Placement,
-): BootPlan {
-  const append = applianceAppend(
-    workload,
-    Object.keys(guest.drives),
-    planPassthrough(guest).map(({ name, guestAddress }) => ({ name, address: guestAddress })),
-  )
-  if (guest.system === 'appliance') {
+): Pick<VmPlan, 'boot' | 'files' | 'seed' | 'mayBeSilent'> {
+  const { system } = guest
+  const names = Object.keys(guest.drives)
+  const passed = planPassthrough(guest).map(({ name, guestAddress: address }) => ({
+    name,
+    address,
+  }))
+  const files = workloadFiles(workload)
+  const given = Object.keys(files).length > 0 ? { files } : {}
+  if (system === 'appliance') {
     if (!appliance) throw new TypeError('a guest of the appliance was planned without it')
-    return { kernel: appliance.kernel, initrd: appliance.initrd, append }
+    const { kernel, initrd } = appliance
+    return { boot: { kernel, initrd, append: applianceAppend(workload, names, passed) }, ...given }
   }
-  const { kernel, initrd, append: own } = guest.system
-  return { kernel, initrd, append: `${append} ${own}`.trim() }
+  if (typeof system === 'object' && 'kernel' in system) {
+    const { kernel, initrd, append } = system
+    const words = `${applianceAppend(workload, names, passed)} ${append}`.trim()
+    return { boot: { kernel, initrd, append: words }, ...given }
+  }
+  const root = names[0]!
+  const boot = { drive: root }
+  const words = workloadWords(workload, names, root, passed)
+  if (system !== 'debian' && system.seed === 'nocloud') return { boot, seed: { words, files } }
+  const told = { ...files, words: `${words.join(' ')}\n` }
+  return system === 'debian' ? { boot, files: told } : { boot, files: told, mayBeSilent: true }
 }
 
 function planBalloon({ balloon }: GuestConfig): BalloonPlan | undefined {
@@ -91,9 +112,10 @@ function planDrives(
   vm: string,
   run: string,
   guest: GuestConfig,
-  { locate }: Placement,
+  { locate, source }: Placement,
 ): DrivePlan[] {
-  return imageDrives(guest).map(([name, { size, backing, ...drive }]) => ({
+  const root = rootDrive(guest)
+  return drivesOf(guest).map(([name, { size, backing, ...drive }]) => ({
     ...drive,
     name,
     sizeBytes: size,
@@ -102,5 +124,6 @@ function planDrives(
       const format = depth === 0 ? 'raw' : 'qcow2'
       return { format, backend: locate(drive.tier, run, `${name}-base${depth}`, format) }
     }),
+    ...(name === root && source && { source }),
   }))
 }

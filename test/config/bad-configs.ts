@@ -312,7 +312,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown system',
     guest('{ system: windows, drives: { a: { tier: local, size: 1GiB } } }'),
-    '4:22: guests.student.system: expected "appliance" or a mapping with kernel, got "windows"',
+    '4:22: guests.student.system: expected appliance, debian, or a mapping with kernel or image, got "windows"',
   ],
   [
     'a system without kernel',
@@ -402,17 +402,17 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an empty workload',
     study('    workload: {}'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got an empty mapping',
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got an empty mapping',
   ],
   [
     'two workloads',
     study('    workload: { idle: {}, boot-write-shutdown: {} }'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got a mapping with idle, boot-write-shutdown',
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got a mapping with idle, boot-write-shutdown',
   ],
   [
     'an unknown workload',
-    study('    workload: { fio: {} }'),
-    '8:17: studies.demo.workload.fio: unknown key; known keys are boot-write-shutdown, idle',
+    study('    workload: { fioo: {} }'),
+    '8:17: studies.demo.workload.fioo: unknown key; known keys are boot-write-shutdown, idle, fio, script; did you mean fio?',
   ],
   [
     'an unknown schedule',

@@ -55,8 +55,8 @@ export async function buildLabImage(
     const kernel = join(tree, 'boot', `vmlinuz-${release}`)
     const modules = join(tree, 'lib/modules', release)
     const system = { release, kernel, modules, busybox: join(tree, 'bin/busybox') }
-    const initScript = new Uint8Array() // each boot brings its own
-    await buildInitramfs({ system, initScript, work, output: output.initrd, log, signal })
+    const scripts = {} // each boot brings its own
+    await buildInitramfs({ system, scripts, work, output: output.initrd, log, signal })
     const unpacked = await unpackKernel(kernel, work, signal)
     await writeFile(output.kernel, unpacked ?? (await readFile(kernel)))
     await run('chroot', [tree, 'depmod', release], { signal })
