@@ -26,6 +26,7 @@ export interface IommuGroup {
 }
 
 const BRIDGE = '0x0604'
+const STORAGE = '0x01'
 
 /** Undefined when the host has no such function. */
 export async function readPciFunction(
@@ -48,6 +49,33 @@ export async function readPciFunction(
     ...(override === undefined || override === '(null)' ? {} : { driverOverride: override }),
     ...(group === undefined ? {} : { iommuGroup: await readGroup(sysRoot, group) }),
   }
+}
+
+/** All disk controllers of the host. */
+export async function readDiskControllers(sysRoot: string): Promise<PciFunction[]> {
+  const addresses = await list(join(sysRoot, 'bus/pci/devices'))
+  const found = await Promise.all(addresses.map((address) => readPciFunction(sysRoot, address)))
+  return found.filter((one) => one !== undefined).filter((one) => one.class.startsWith(STORAGE))
+}
+
+/** Why a function cannot be lent to a guest, as far as the bus tells. */
+export function lendingProblem(
+  address: string,
+  found: PciFunction | undefined,
+): string | undefined {
+  if (!found) return `this host has no PCI function ${address}`
+  const { iommuGroup: group } = found
+  if (!found.class.startsWith(STORAGE)) {
+    return `${address} is no disk controller: expected a PCI class that begins with ${STORAGE}, got ${found.class}`
+  }
+  if (!group) {
+    return `${address} has no IOMMU group, so that a guest could write anywhere in this host's memory with it: switch VT-d or AMD-Vi on in the firmware and boot with intel_iommu=on or amd_iommu=on`
+  }
+  const others = group.members.filter((member) => member !== address)
+  if (others.length > 0) {
+    return `${address} cannot be kept apart from ${others.join(', ')}: they share IOMMU group ${group.id}, and would have to be passed through together`
+  }
+  return undefined
 }
 
 /** The names of the whole disks that hang on a function, as in /proc/diskstats. */

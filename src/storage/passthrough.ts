@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, KvmioError, messageOf, UnavailableError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
-import { type PciFunction, readPciFunction } from '../source/pci.ts'
+import { lendingProblem, type PciFunction, readPciFunction } from '../source/pci.ts'
 import { assertDisksFree } from './function-disks.ts'
 
 /** Where functions are, and what is remembered of them. */
@@ -46,7 +46,7 @@ export async function takeFunction(
   const { pci } = drive
   await giveBackFunction(pci, context) // what a run that was killed has left
   const found = await readPciFunction(context.sysRoot, pci)
-  const problem = functionProblem(drive, found)
+  const problem = lendingProblem(pci, found)
   if (problem !== undefined || !found) throw new UnavailableError(`drive ${drive.name}: ${problem}`)
   await assertDisksFree(drive, found, context)
   await run('modprobe', [VFIO]).catch((error) => {
@@ -91,26 +91,6 @@ export async function giveBackOrphans(
     }
   }
   return lines
-}
-
-/** Why a function cannot be lent to a guest, as far as the bus tells. */
-export function functionProblem(
-  { pci }: Pick<PassedFunction, 'pci'>,
-  found: PciFunction | undefined,
-): string | undefined {
-  if (!found) return `this host has no PCI function ${pci}`
-  const { iommuGroup: group } = found
-  if (!found.class.startsWith('0x01')) {
-    return `${pci} is no disk controller: expected a PCI class that begins with 0x01, got ${found.class}`
-  }
-  if (!group) {
-    return `${pci} has no IOMMU group, so that a guest could write anywhere in this host's memory with it: switch VT-d or AMD-Vi on in the firmware and boot with intel_iommu=on or amd_iommu=on`
-  }
-  const others = group.members.filter((member) => member !== pci)
-  if (others.length > 0) {
-    return `${pci} cannot be kept apart from ${others.join(', ')}: they share IOMMU group ${group.id}, and would have to be passed through together`
-  }
-  return undefined
 }
 
 /** From whatever driver has it to another one, or to none. */
