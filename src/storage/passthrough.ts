@@ -37,6 +37,15 @@ const VFIO = 'vfio-pci'
 const BINDING_MS = 30_000
 const POLL_MS = 50
 
+/** Why this host cannot lend a function at all; undefined when it can, unless its disk is somebody's. */
+export async function functionProblem(
+  { name, pci }: PassedFunction,
+  { sysRoot }: Pick<FunctionContext, 'sysRoot'>,
+): Promise<string | undefined> {
+  const problem = lendingProblem(pci, await readPciFunction(sysRoot, pci))
+  return problem && `drive ${name}: ${problem}`
+}
+
 /** Takes a function from its driver for a vm; refused where that could hurt somebody else. */
 export async function takeFunction(
   drive: PassedFunction,
@@ -45,9 +54,9 @@ export async function takeFunction(
 ): Promise<void> {
   const { pci } = drive
   await giveBackFunction(pci, context) // what a run that was killed has left
+  const problem = await functionProblem(drive, context)
   const found = await readPciFunction(context.sysRoot, pci)
-  const problem = lendingProblem(pci, found)
-  if (problem !== undefined || !found) throw new UnavailableError(`drive ${drive.name}: ${problem}`)
+  if (problem !== undefined || !found) throw new UnavailableError(problem ?? `${pci} is gone`)
   await assertDisksFree(drive, found, context)
   await run('modprobe', [VFIO]).catch((error) => {
     throw new UnavailableError(

@@ -1,6 +1,21 @@
+import { passedThrough } from '../config/passthrough.ts'
 import type { VmPlan } from '../guest/plan.ts'
-import { giveBackFunction, takeFunction } from '../storage/passthrough.ts'
+import { functionProblem, giveBackFunction, takeFunction } from '../storage/passthrough.ts'
 import type { StudyContext } from './context.ts'
+import type { CasePlan } from './plan.ts'
+
+/** The case, skipped where this host has not the functions that its guest gets. */
+export async function withFunctions(
+  point: CasePlan,
+  { functions }: StudyContext,
+): Promise<CasePlan> {
+  if (point.skip !== undefined) return point
+  for (const drive of passedThrough(point.guest)) {
+    const skip = await functionProblem(drive, functions)
+    if (skip !== undefined) return { ...point, skip }
+  }
+  return point
+}
 
 /** Takes the functions that a vm gets whole from this host's drivers. */
 export async function takeFunctions(

@@ -12,6 +12,7 @@ import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { withFunctions } from './functions.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
@@ -41,7 +42,9 @@ export async function runStudy(
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
-  const cases = planCases(study, guest).map((point) => withHost(point, cold, context))
+  const cases = await Promise.all(
+    planCases(study, guest).map((point) => withFunctions(withHost(point, cold, context), context)),
+  )
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )

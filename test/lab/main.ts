@@ -13,7 +13,8 @@ import { type PartResult, resultOf } from './result.ts'
 
 const repository = join(import.meta.dirname, '../..')
 const outputDir = join(repository, '.kvmio/lab/output')
-const PART_MS = 600_000
+// Two minutes on an idle machine of two cores; others may be at work on it.
+const PART_MS = 1_500_000
 
 const interrupted = new AbortController()
 // Not once(): execa's own hook ends the process at once when no other listener is left.
