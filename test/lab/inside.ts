@@ -1,5 +1,5 @@
 // What the parts of the lab suite do inside the lab host.
-import { mkdir, writeFile } from 'node:fs/promises'
+import { glob, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Test } from 'tap'
@@ -13,6 +13,7 @@ import {
   guestOn,
   type Home,
   homeFor,
+  type Kvmio,
   kvmio,
   type Page,
   type Serving,
@@ -26,6 +27,7 @@ export const DISK = { name: 'vdb', path: '/dev/disk/by-id/virtio-disk' }
 /** The lab host's NVMe controller, which nothing uses, and its disk. */
 export const SPARE = { pci: '0000:01:00.0', disk: 'nvme0n1' }
 
+const TELL_MS = 20_000
 const MKFS_MS = 300_000
 
 /** Where a part's output goes. */
@@ -61,6 +63,7 @@ export async function startStudy(home: Home, study: string): Promise<Serving> {
   const address = '127.0.0.1:10177'
   const started = kvmio(home, ['run', study, '--once', '--web.listen-address', address])
   const url = `http://${address}`
+  tellOf(started, home)
   await until('run to answer', async () => {
     if (started.child.exitCode !== null) throw new Error(`run ended:\n${started.said()}`)
     return await fetch(`${url}/metrics`).then(
@@ -69,6 +72,18 @@ export async function startStudy(home: Home, study: string): Promise<Serving> {
     )
   })
   return Object.assign(started, { url })
+}
+
+/** Puts into the part's output what kvmio says, and from time to time how far its guests are: what a deadline would cost. */
+function tellOf({ child }: Kvmio, { state }: Home): void {
+  child.stderr?.on('data', (chunk) => console.error(`# ${String(chunk).trimEnd()}`))
+  const timer = setInterval(async () => {
+    for await (const file of glob(join(state, 'vms/*/{console,phase,qemu}.log'))) {
+      const lines = (await readFile(file, 'utf8').catch(() => '')).trim().split(/\r?\n/)
+      console.error(`# ${file}: ${lines.slice(-3).join('; ')}`)
+    }
+  }, TELL_MS)
+  child.once('exit', () => clearInterval(timer))
 }
 
 /** Waits for a page of metrics to be as wanted, and keeps the last one in the part's output. */
