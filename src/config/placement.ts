@@ -14,6 +14,9 @@ export function placementProblem(
   for (const [name, drive] of drives) {
     const [problem] = drive ? onTierProblems(drive, tier) : []
     if (problem) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
+    if (drive?.passthrough && vms > 1) {
+      return `drive ${name} is passed through, for one vm at a time, got ${vms} vms at once`
+    }
   }
   const names = new Set(drives.map(([, drive]) => drive?.tier ?? ''))
   for (const name of names) {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { busProblems, driveProblems } from './drive-rules.ts'
+import { sharedFunctionProblems } from './passthrough-rules.ts'
 import { onTierProblems } from './placement.ts'
 import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
@@ -84,6 +85,7 @@ function guestProblems(config: ReadableConfig): Problem[] {
       return problems
     }),
     ...inside(['guests', guest], busProblems(parts?.drives ?? {})),
+    ...inside(['guests', guest], sharedFunctionProblems(parts ?? {})),
     ...(parts ? inside(['guests', guest], systemProblems(parts)) : []),
   ])
 }
