@@ -40,7 +40,7 @@ export function planVms(
       accelerator: placement.accelerator,
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
-      balloon: planBalloon(point.guest),
+      ...planBalloon(point.guest),
       boot: planBoot(point.guest, study.workload, placement),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
@@ -64,10 +64,10 @@ function planBoot(
   return { kernel, initrd, append: `${append} ${own}`.trim() }
 }
 
-function planBalloon({ balloon }: GuestConfig): BalloonPlan | undefined {
-  if (!balloon) return undefined
+function planBalloon({ balloon }: GuestConfig): { balloon?: BalloonPlan } {
+  if (!balloon) return {}
   const { target, at, freePageReporting, poll } = balloon
-  return { targetBytes: target, at, freePageReporting, pollSeconds: poll }
+  return { balloon: { targetBytes: target, at, freePageReporting, pollSeconds: poll } }
 }
 
 function planDrives(
