@@ -57,9 +57,9 @@ addCommonOptions(program.command('check').description('check the config')).actio
   check(commonOptions(flags)),
 )
 
-addCommonOptions(
-  program.command('doctor').description('list what this host can and cannot do'),
-).action((flags) => doctor(commonOptions(flags)))
+addCommonOptions(program.command('doctor').description('list what this host can and cannot do'))
+  .option('--json', 'as JSON')
+  .action((flags) => doctor({ ...commonOptions(flags), json: flags.json === true }))
 
 addCommonOptions(
   program.command('clean').description('end and remove what a killed kvmio left on this host'),

@@ -26,6 +26,8 @@ export interface StudyContext {
   tier(name: string): OpenTier | undefined
   /** The built-in system; built when it is first asked for. */
   appliance(): Promise<{ kernel: string; initrd: string }>
+  /** Why this host cannot run a guest with that workload, its tiers aside: they have been opened. */
+  lack(guest: GuestConfig, workload: string): Promise<string | undefined>
   /** What `accel: auto` comes out as on this host. */
   accelerator(guest: GuestConfig): Promise<VmPlan['accelerator']>
   /** Versions and host facts, for the manifest of each run. */

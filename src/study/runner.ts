@@ -34,7 +34,9 @@ export async function runStudy(
 ): Promise<StudySummary> {
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
-  const cases = planCases(study, guest).map((point) => withTiers(point, context))
+  const cases = await Promise.all(
+    planCases(study, guest).map((point) => withHost(point, study.workload.kind, context)),
+  )
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -158,8 +160,15 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-function withTiers(point: CasePlan, context: StudyContext): CasePlan {
+/** What this host lacks for a case is the case's reason to be skipped: it is neither passed nor failed. */
+async function withHost(
+  point: CasePlan,
+  workload: string,
+  context: StudyContext,
+): Promise<CasePlan> {
   if (point.skip !== undefined) return point
+  const lack = await context.lack(point.guest, workload)
+  if (lack !== undefined) return { ...point, skip: lack }
   for (const name of tiersOf(point.guest)) {
     const unavailable = context.tier(name)?.tier.unavailable
     if (unavailable !== undefined)

@@ -3,10 +3,10 @@ import { release, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { kvmFingerprint } from '../../src/host/accelerator.ts'
-import type { Finding } from '../../src/host/finding.ts'
-import { examineKernel } from '../../src/host/kernel.ts'
+import { type Finding, type Probe, tryOut } from '../../src/host/finding.ts'
+import { kernelProbes } from '../../src/host/kernel.ts'
 import { readManifest } from '../../src/host/manifest.ts'
-import { examinePrograms } from '../../src/host/programs.ts'
+import { programProbes } from '../../src/host/programs.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 
 /** A host of these files; gone when the test has ended. */
@@ -20,10 +20,14 @@ async function hostOf(t: Test, files: Record<string, string>): Promise<string> {
   return root
 }
 
+function tryAll(probes: readonly Probe[]): Promise<Finding[]> {
+  return Promise.all(probes.map(({ subject, remedy, trial }) => tryOut(subject, remedy, trial)))
+}
+
 async function examine(t: Test, files: Record<string, string>, filesystems: string[] = []) {
   const root = await hostOf(t, { 'proc/x': '', 'dev/x': '', ...files })
   const roots = { procRoot: join(root, 'proc'), devRoot: join(root, 'dev'), release: 'none' }
-  const findings = await examineKernel(roots, filesystems)
+  const findings = await tryAll(kernelProbes(roots, filesystems))
   return { root, found: Object.fromEntries(findings.map((one) => [one.subject, one])) }
 }
 
@@ -114,7 +118,7 @@ t.test('root or not', async (t) => {
 })
 
 t.test('programs: there with a version, or with what to install', async (t) => {
-  const findings = await examinePrograms()
+  const findings = await tryAll(programProbes())
   t.ok(findings.some(({ subject }) => subject === 'qemu-img'))
   for (const { subject, can, detail, remedy } of findings) {
     if (can) t.ok(detail.length > 0 && !detail.includes('\n') && !remedy, `${subject}: ${detail}`)
