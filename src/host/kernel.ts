@@ -12,6 +12,8 @@ export interface KernelRoots {
   release: string
 }
 
+const CAP_SYS_ADMIN = 21n // include/uapi/linux/capability.h
+
 /** What the kernel has that tiers and attribution stand on. */
 export function kernelProbes(roots: KernelRoots, filesystems: readonly string[]): Probe[] {
   const { procRoot, devRoot } = roots
@@ -31,6 +33,13 @@ export function kernelProbes(roots: KernelRoots, filesystems: readonly string[])
         return runsAs
       },
     ),
+    probe('mounts', 'run as root, in a container with CAP_SYS_ADMIN', async () => {
+      const status = await readFile(join(procRoot, 'self/status'), 'utf8')
+      const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+      if (((capabilities >> CAP_SYS_ADMIN) & 1n) === 0n)
+        throw new KvmioError('this process may not mount: it has no CAP_SYS_ADMIN')
+      return 'CAP_SYS_ADMIN'
+    }),
     probe('loop devices', 'modprobe loop, and run as root', async () => {
       await access(join(devRoot, 'loop-control'), constants.R_OK | constants.W_OK)
       return (await run('losetup', ['--find'])).trim()

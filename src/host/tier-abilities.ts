@@ -18,7 +18,7 @@ const KINDS: readonly Kind[] = [
   { subject: 'tier directory', needs: [], programs: [], remedy: '' },
   {
     subject: 'tier filesystem',
-    needs: ['root'],
+    needs: ['root', 'mounts'],
     programs: [['mount', '--version']],
     remedy: 'run as root, in a mount namespace that may mount',
   },
@@ -34,7 +34,7 @@ const KINDS: readonly Kind[] = [
   { subject: 'tier device', needs: ['root'], programs: [], remedy: 'run as root' },
   {
     subject: 'tier emulate',
-    needs: ['root', 'loop devices', 'fuse'],
+    needs: ['root', 'mounts', 'loop devices', 'fuse'],
     programs: [
       ['nbdkit', '--version'],
       ['nbdkit', '--filter=noparallel', '--filter=delay', 'null', '--dump-plugin'],

@@ -39,6 +39,7 @@ t.test('a kernel that has nothing', async (t) => {
   const { root, found } = await examine(t, { 'proc/misc': '229 fuse\n', 'proc/self/mountinfo': '' })
   t.strictSame(Object.keys(found), [
     'root',
+    'mounts',
     'loop devices',
     'fuse',
     'device mapper',
@@ -73,15 +74,26 @@ t.test('a kernel that has it all', async (t) => {
     'proc/misc': ' 236 device-mapper\n229 fuse\n',
     'proc/pressure/io': 'some avg10=0.00\n',
     'dev/loop-control': '',
+    'proc/self/status': 'CapPrm:\t0000000000000000\nCapEff:\t000001ffffffffff\n',
     'dev/fuse': '',
   }
   const root = await hostOf(t, { 'cgroup/cgroup.controllers': 'cpu io memory\n' })
   const cgroup2 = mountinfo([`${root}/cgroup rw - cgroup2 cgroup2 rw`])
   const { found } = await examine(t, { ...files, 'proc/self/mountinfo': cgroup2 })
+  t.match(found.mounts, { can: true, detail: 'CAP_SYS_ADMIN' })
   t.match(found.fuse, { can: true, detail: '/dev/fuse opens', remedy: undefined })
   t.match(found['device mapper'], { can: true, detail: 'in /proc/misc' })
   t.match(found['I/O cgroups'], { can: true, detail: `v2 at ${root}/cgroup` })
   t.match(found.pressure, { can: true, detail: '/proc/pressure/io' })
+})
+
+t.test('root in a container that may not mount', async (t) => {
+  const { found } = await examine(t, { 'proc/self/status': 'CapEff:\t00000000a80425fb\n' })
+  t.match(found.mounts, {
+    can: false,
+    detail: 'this process may not mount: it has no CAP_SYS_ADMIN',
+    remedy: 'run as root, in a container with CAP_SYS_ADMIN',
+  })
 })
 
 t.test('cgroups of the first kind', async (t) => {
