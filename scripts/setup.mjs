@@ -34,6 +34,7 @@ const PROGRAMS = [
   ['xz', 'xz-utils', "unpacks the built-in guest's kernel"],
   ['mkfs.ext4', 'e2fsprogs', 'makes the filesystem of a tier'],
   ['losetup', 'mount', 'makes a loop file a device'],
+  ['debootstrap', 'debootstrap', 'builds the guest system debian'],
 ]
 
 class SetupError extends Error {}

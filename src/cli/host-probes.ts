@@ -1,16 +1,18 @@
 import { access, constants } from 'node:fs/promises'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { NETWORK_DRIVERS } from '../config/network-url.ts'
 import {
   AIOS,
   BUSES,
   CACHES,
   DETECT_ZEROES,
   DISCARDS,
-  FILESYSTEMS,
   FORMATS,
   PREALLOCATIONS,
+  WORKLOADS,
 } from '../config/schema.ts'
+import { FILESYSTEMS } from '../config/tier-schema.ts'
 import type { KvmVerdict } from '../host/accelerator.ts'
 import type { Probe } from '../host/finding.ts'
 import { imageProbes } from '../host/image-abilities.ts'
@@ -21,12 +23,10 @@ import { qemuProbes } from '../host/qemu-abilities.ts'
 import { systemProbes } from '../host/system-abilities.ts'
 import { tierProbes } from '../host/tier-abilities.ts'
 import { KvmioError } from '../lib/errors.ts'
+import { coldProblem } from '../storage/host-cache.ts'
 
 /** The user's own systems go by what they are made of. */
 const SYSTEMS = ['appliance', 'debian', 'kernel', 'image']
-const WORKLOADS = ['install', 'boot-write-shutdown', 'fio', 'idle', 'script']
-/** qemu's drivers for tiers of kind url. */
-const PROTOCOLS = ['nbd', 'nfs', 'iscsi', 'rbd', 'gluster']
 
 export interface HostToProbe {
   stateDir: string
@@ -44,9 +44,10 @@ export async function createHostProbing(host: HostToProbe): Promise<Probing> {
   const directory = await writable(stateDir)
   const roots = { procRoot, devRoot: '/dev', release: release() }
   const probing: Probing = createProbing([
-    ...qemuProbes(binary, sysRoot, { buses: BUSES, protocols: PROTOCOLS }),
+    ...qemuProbes(binary, sysRoot, { buses: BUSES, protocols: NETWORK_DRIVERS }),
     ...(host.kvm ? [kvmProbe(host.kvm)] : []),
     ...kernelProbes(roots, FILESYSTEMS),
+    coldProbe(procRoot),
     ...imageProbes(directory, {
       formats: FORMATS,
       preallocations: PREALLOCATIONS,
@@ -71,6 +72,19 @@ function kvmProbe(kvm: () => Promise<KvmVerdict>): Probe {
       const { boots, reason } = await kvm()
       if (!boots) throw new KvmioError(reason)
       return reason
+    },
+  }
+}
+
+function coldProbe(procRoot: string): Probe {
+  return {
+    group: 'hostCache',
+    subject: 'hostCache cold',
+    remedy: '',
+    async trial() {
+      const problem = await coldProblem(procRoot)
+      if (problem !== undefined) throw new KvmioError(problem.replace(/^hostCache cold /, ''))
+      return 'the page cache of this host can be emptied'
     },
   }
 }

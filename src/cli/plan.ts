@@ -25,7 +25,7 @@ export interface PlanOptions extends CommonOptions {
 /** Prints what a study would run and what of it this host cannot, without starting anything. */
 export async function plan({ configFile, studies: names }: PlanOptions): Promise<void> {
   const config = await loadConfig(configFile)
-  const { studies, guests } = config
+  const { studies, guests, tiers } = config
   const probing = await hostOf(config)
   const chosen = names.length > 0 ? names : Object.keys(studies)
   for (const name of chosen) {
@@ -35,10 +35,8 @@ export async function plan({ configFile, studies: names }: PlanOptions): Promise
         `no study ${name}; ${configFile} has ${Object.keys(studies).join(', ') || 'none'}`,
       )
     }
-    const planned = planCases(study, guests[study.guest]!)
-    const cases = await Promise.all(
-      planned.map((point) => withHost(point, study.workload.kind, config, probing)),
-    )
+    const planned = planCases(study, guests[study.guest]!, tiers)
+    const cases = await Promise.all(planned.map((point) => withHost(point, config, probing)))
     const factors = Object.keys(study.factors)
     const rows = cases.map((point) => [
       point.name,
@@ -47,12 +45,10 @@ export async function plan({ configFile, studies: names }: PlanOptions): Promise
     ])
     const blocks =
       study.schedule === 'continuous' ? 'block after block without end' : `${study.blocks} blocks`
-    const space = [...spaceNeeded(cases, study.vms)].map(
-      ([tier, bytes]) => `${formatBytes(bytes)} on ${tier}`,
-    )
+    const space = [...spaceNeeded(cases)].map(([tier, bytes]) => `${formatBytes(bytes)} on ${tier}`)
     process.stdout.write(
       [
-        `study ${name}: guest ${study.guest}, ${study.vms} at once, ${study.workload.kind}, ${blocks}`,
+        `study ${name}: guest ${study.guest}, ${vmsOf(cases)} at once, ${study.workload.kind}, ${blocks}`,
         table(['case', ...factors, ''], rows),
         `space at the most: ${space.join(', ') || 'none'}`,
         '',
@@ -62,14 +58,9 @@ export async function plan({ configFile, studies: names }: PlanOptions): Promise
   }
 }
 
-async function withHost(
-  point: CasePlan,
-  workload: string,
-  { tiers }: Config,
-  probing: Probing,
-): Promise<CasePlan> {
+async function withHost(point: CasePlan, { tiers }: Config, probing: Probing): Promise<CasePlan> {
   if (point.skip !== undefined) return point
-  return { ...point, skip: await lackOf(needsOf(point.guest, workload, tiers), probing) }
+  return { ...point, skip: await lackOf(needsOf(point.guest, point.study, tiers), probing) }
 }
 
 /** This host as far as it is known at once: whether KVM boots guests is not tried for a plan. */
@@ -90,4 +81,11 @@ async function knownKvm(stateDir: string, binary: string): Promise<KvmVerdict | 
   } finally {
     journal.close()
   }
+}
+
+/** `2`, or `1 to 8` where the cases differ. */
+function vmsOf(cases: readonly CasePlan[]): string {
+  const numbers = cases.map(({ study }) => study.vms)
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)]
+  return least === most ? `${most}` : `${least} to ${most}`
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { parseBytes, parseSeconds } from '../lib/quantities.ts'
+import { tierSchema } from './tier-schema.ts'
+import { bytes, name, nameOf, path, seconds, whole } from './values.ts'
 
 // Every key of kvmio.yaml with its rule, its default and what it is for. The JSON schema for editors is made from it
 // (npm run snap). Rules that need more than one key stand in rules.ts and study-rules.ts. A message says what is
@@ -12,40 +13,12 @@ export const CACHES = ['none', 'writeback', 'writethrough', 'directsync', 'unsaf
 export const AIOS = ['threads', 'native', 'io_uring'] as const
 export const DISCARDS = ['ignore', 'unmap'] as const
 export const DETECT_ZEROES = ['off', 'on', 'unmap'] as const
+export const SEEDS = ['nocloud', 'none'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
-export const FILESYSTEMS = ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const
+export const HOST_CACHES = ['warm', 'cold'] as const
 
-const MAX_NAME = 24
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
 const MAX_DRIVE_NAME = 20
-/** The largest file of ext4 with blocks of 4 KiB; also far above what one study can fill. */
-const MAX_DISK = '16TiB'
-/** Node's timers hold 2^31 - 1 ms; a longer one would fire at once. */
-const MAX_TIME = '24d'
-
-/** Names become series labels, file names and parts of qemu's option values, so they are plain. */
-const nameOf = (longest: number) =>
-  z
-    .string()
-    .regex(
-      new RegExp(`^(?=.{1,${longest}}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$`),
-      `a name of at most ${longest} lower-case letters, digits and dashes`,
-    )
-const name = nameOf(MAX_NAME)
-
-const path = z.string('a path').regex(/^[^\0]+$/, 'a path')
-
-const whole = (minimum: number, maximum: number) => {
-  const expected = `a whole number from ${minimum} to ${maximum}`
-  return z.int(expected).min(minimum, expected).max(maximum, expected)
-}
-
-const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
-const TIME = 'a duration with a unit, such as 10ms, 30s or 5m'
-const bytes = (minimum: string, maximum = MAX_DISK) =>
-  quantity(parseBytes, SIZE, 'B|KiB|MiB|GiB|TiB', minimum, maximum)
-const seconds = (minimum = '0s', maximum = MAX_TIME) =>
-  quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, maximum)
 
 /** qemu refuses more: bps/iops/max values must be within [0, 1000000000000000]. */
 const MAX_OPERATIONS = 1_000_000_000
@@ -108,7 +81,7 @@ const balloon = z.strictObject({
   target: bytes('32MiB', '1TiB')
     .optional()
     .describe('What the guest is to be left with; all of its memory by default'),
-  at: nameOf(MAX_NAME)
+  at: name
     .optional()
     .describe('The phase with whose beginning the target is set; from the start by default'),
   freePageReporting: z
@@ -121,18 +94,30 @@ const balloon = z.strictObject({
     .describe('How often the guest is asked for its own memory figures, in whole seconds'),
 })
 
-const ownSystem = z.strictObject({
+const ownKernel = z.strictObject({
   kernel: path.describe('Path of a Linux kernel image'),
   initrd: path.optional().describe('Path of an initial ramdisk'),
   append: z.string().default('').describe('More words for the kernel command line'),
 })
 
+const ownImage = z.strictObject({
+  image: path.describe('Path of a disk image that a BIOS boots; only read'),
+  format: z.enum(FORMATS).default('qcow2').describe('Format of the image'),
+  seed: z
+    .enum(SEEDS)
+    .default('nocloud')
+    .describe('nocloud has cloud-init in the image run the workload; none leaves it to the image'),
+})
+
 /** A kind of machine; factors name keys in here. */
 export const guestSchema = z.strictObject({
   system: z
-    .union([z.literal('appliance'), ownSystem], '"appliance" or a mapping with kernel')
+    .union(
+      [z.enum(['appliance', 'debian']), ownKernel, ownImage],
+      'appliance, debian, or a mapping with kernel or image',
+    )
     .default('appliance')
-    .describe('What the vm boots'),
+    .describe('What the vm boots; debian and an image are on the first drive'),
   memory: bytes('32MiB', '1TiB').prefault('192MiB').describe('Guest memory'),
   balloon: balloon
     .optional()
@@ -157,44 +142,93 @@ export const guestSchema = z.strictObject({
     .describe('The virtual disks; a name is also the serial number that the guest sees'),
 })
 
+const toSchema = z
+  .enum(['filesystem', 'device'])
+  .default('filesystem')
+  .describe('A file in a new ext2, or the bare disk; on the first drive of a system, its own')
+const driveOfWorkload = z.string().optional().describe('The drive; the first one by default')
+
+const workloads = {
+  'boot-write-shutdown': z
+    .strictObject({
+      write: bytes('512B').prefault('32MiB').describe('How much the guest writes'),
+      blockSize: bytes('512B', '1GiB').prefault('64KiB').describe('The size of each write'),
+      drive: driveOfWorkload,
+      to: toSchema,
+      direct: z.boolean().default(false).describe("Past the guest's page cache (O_DIRECT)"),
+      settle: seconds().prefault('10s').describe('The wait between the write and the shutdown'),
+    })
+    .describe('Boots, writes a stretch in order, waits, shuts down'),
+  idle: z
+    .strictObject({ time: seconds('1s').prefault('60s').describe('How long') })
+    .describe('Boots, waits, shuts down'),
+  fio: z
+    .strictObject({
+      job: z
+        .string('the path of a fio job file, or its lines')
+        .min(1, 'the path of a fio job file, or its lines')
+        .describe('A job file: its path, or its lines; it begins in a folder of the drive'),
+      drive: driveOfWorkload,
+      to: toSchema,
+      timeout: seconds('1s').prefault('30m').describe('How long it may take'),
+    })
+    .describe('Boots, runs fio, keeps its result, shuts down'),
+  script: z
+    .strictObject({
+      file: path.optional().describe('Path of a shell script'),
+      run: z
+        .string('the lines of a shell script')
+        .min(1, 'the lines of a shell script')
+        .optional()
+        .describe('Lines of a shell script'),
+      drive: driveOfWorkload,
+      to: toSchema,
+      timeout: seconds('1s').prefault('30m').describe('How long it may take'),
+    })
+    .refine(({ file, run }) => (file === undefined) !== (run === undefined), {
+      error: 'exactly one of file and run',
+      when: ({ value }) => typeof value === 'object' && value !== null,
+    })
+    .describe('Boots, runs a shell script, shuts down; exit code 0 is good'),
+}
+
+export const WORKLOADS = Object.keys(workloads) as (keyof typeof workloads)[]
+
 const workload = z
-  .strictObject({
-    'boot-write-shutdown': z
-      .strictObject({
-        write: bytes('512B').prefault('32MiB').describe('How much the guest writes'),
-        blockSize: bytes('512B', '1GiB').prefault('64KiB').describe('The size of each write'),
-        drive: z.string().optional().describe('The drive written to; the first one by default'),
-        to: z
-          .enum(['filesystem', 'device'])
-          .default('filesystem')
-          .describe('A file in a new ext2, or the bare disk'),
-        direct: z.boolean().default(false).describe("Past the guest's page cache (O_DIRECT)"),
-        settle: seconds().prefault('10s').describe('The wait between the write and the shutdown'),
-      })
-      .optional()
-      .describe('Boots, writes a stretch in order, waits, shuts down'),
-    idle: z
-      .strictObject({ time: seconds('1s').prefault('60s').describe('How long') })
-      .optional()
-      .describe('Boots, waits, shuts down'),
-  })
+  .strictObject(workloads)
+  .partial()
   .refine((workload) => Object.keys(workload).length === 1, {
-    error: 'exactly one of boot-write-shutdown and idle',
+    error: `exactly one of ${WORKLOADS.join(', ').replace(/, (\S+)$/, ' and $1')}`,
     // Neither what is no mapping nor an unknown workload needs a second word.
     when: ({ value, issues }) =>
       z.record(z.string(), z.unknown()).safeParse(value).success &&
       !issues.some(({ code }) => code === 'unrecognized_keys'),
   })
   .meta({ minProperties: 1, maxProperties: 1 })
-  .transform((workload) =>
-    workload['boot-write-shutdown']
-      ? { kind: 'boot-write-shutdown' as const, ...workload['boot-write-shutdown'] }
-      : { kind: 'idle' as const, time: workload.idle?.time ?? 60 },
-  )
+  .transform((workload): Workload => {
+    // Beside an unknown key nothing comes here, and the mistake has been noted.
+    const [kind, options] = Object.entries(workload)[0] ?? []
+    return { kind, ...options } as Workload
+  })
 
-const study = z.strictObject({
+/** One of the workloads with its options. */
+type Workload = {
+  [Kind in keyof typeof workloads]: { kind: Kind } & z.output<(typeof workloads)[Kind]>
+}[keyof typeof workloads]
+
+/** A matrix of factors; some of its keys can be factors themselves (factors.ts). */
+export const studySchema = z.strictObject({
   guest: z.string('the name of a guest').describe('The guest that every case starts from'),
   vms: whole(1, 500).default(1).describe('How many vms of it run at once'),
+  stagger: seconds()
+    .prefault('0s')
+    .describe("The pause between the starts of a run's vms; 0s starts all of them at once"),
+  hostCache: z
+    .enum(HOST_CACHES)
+    .default('warm')
+    .describe(
+      "The host's page cache when the vms start: warm, with all that host-cached drives read in it; cold, emptied (root)",
+    ),
   workload: workload.describe('What each vm does'),
   factors: z
     .record(
@@ -204,7 +238,9 @@ const study = z.strictObject({
         .min(1, 'at least one value'),
     )
     .default({})
-    .describe('Keys of the guest, as dotted paths, each with the values to vary it over'),
+    .describe(
+      'Keys of the guest, or workload, vms, stagger or hostCache, as dotted paths, each with the values to vary it over',
+    ),
   blocks: whole(1, 10_000)
     .default(6)
     .describe('How often each case runs, unless the schedule is continuous'),
@@ -217,49 +253,6 @@ const study = z.strictObject({
     .optional()
     .describe('Started by serve, block after block, without end'),
 })
-
-const wholeMilliseconds = (time: number): boolean => {
-  const milliseconds = time * 1000
-  return milliseconds >= 1 && Math.abs(milliseconds - Math.round(milliseconds)) < 1e-6
-}
-
-const tier = z
-  .strictObject({
-    directory: path.optional().describe('A directory that holds the images'),
-    filesystem: z
-      .strictObject({
-        type: z.enum(FILESYSTEMS).default('ext4').describe('What mkfs makes'),
-        size: bytes('16MiB').describe('Size of the loop file under it'),
-      })
-      .optional()
-      .describe('A filesystem that kvmio makes, on a loop file in the state directory'),
-    emulate: z
-      .strictObject({
-        // nbdkit's delay filter takes 2.5ms as 2ms without a word (measured with nbdkit 1.32).
-        // A request that takes longer blocks, uninterruptibly, whoever looks at the device's queue in sysfs.
-        serviceTime: seconds('0s', '1s')
-          .refine(wholeMilliseconds, 'whole milliseconds, at least 1ms')
-          .describe('Whole milliseconds: one request at a time, each takes this long'),
-      })
-      .optional()
-      .describe('Puts an emulated disk under the filesystem'),
-    target: z
-      .strictObject({
-        latency: seconds('1us').describe('The mean latency that the tier must keep'),
-      })
-      .optional()
-      .describe('What the tier promises to its vms'),
-    capacity: z
-      .strictObject({
-        transactionsPerSecond: z
-          .number('a number above 0')
-          .positive('a number above 0')
-          .describe('Rated: what the tier is said to serve'),
-      })
-      .optional()
-      .describe('What the tier is said to serve, until it has been calibrated'),
-  })
-  .meta({ oneOf: [{ required: ['directory'] }, { required: ['filesystem'] }] })
 
 /** The main config file. */
 export const configSchema = z.strictObject({
@@ -275,16 +268,19 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The emulator'),
-  tiers: z.record(name, tier).default({}).describe('Classes of storage, each with a capacity'),
+  tiers: z
+    .record(name, tierSchema)
+    .default({})
+    .describe('Classes of storage, each with a capacity'),
   guests: z.record(name, guestSchema).default({}).describe('Kinds of machines'),
   studies: z
-    .record(name, study)
+    .record(name, studySchema)
     .default({})
     .describe('Matrices of factors, each point measured again and again'),
 })
 
 /** A file of studies that uses the tiers and guests of the main config file. */
-export const suiteSchema = z.strictObject({ studies: z.record(name, study) })
+export const suiteSchema = z.strictObject({ studies: z.record(name, studySchema) })
 
 /** What the file says, with every default filled in: sizes in bytes, durations in seconds. */
 export type ConfigFile = z.output<typeof configSchema>
@@ -295,24 +291,3 @@ export type BalloonConfig = NonNullable<GuestConfig['balloon']>
 export type SystemConfig = GuestConfig['system']
 export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']
-
-function quantity(
-  parse: (text: string) => number | undefined,
-  expected: string,
-  units: string,
-  minimum: string,
-  maximum: string,
-) {
-  const [least, most] = [parse(minimum)!, parse(maximum)!]
-  return z
-    .string(expected)
-    .meta({ pattern: `^\\d+(\\.\\d+)?(${units})$` })
-    .transform((text, context) => {
-      const value = parse(text)
-      if (value !== undefined && value >= least && value <= most) return value
-      const bound = (value ?? least) < least ? `at least ${minimum}` : `at most ${maximum}`
-      const message = value === undefined ? expected : bound
-      context.issues.push({ code: 'custom', message, input: text })
-      return z.NEVER
-    })
-}

@@ -1,7 +1,7 @@
 import { BALLOON_ID } from '../source/balloon.ts'
 import { blockNode, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
-import { type BalloonPlan, type VmPlan, vmFiles } from './plan.ts'
+import { type BalloonPlan, type BootPlan, type VmPlan, vmFiles } from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -9,7 +9,10 @@ import { type BalloonPlan, type VmPlan, vmFiles } from './plan.ts'
 /** qemu's arguments, without the binary. */
 export function qemuArgv(plan: VmPlan): string[] {
   const files = vmFiles(plan.directory)
-  const { objects, devices } = driveDevices(plan.drives)
+  const { objects, devices } = driveDevices(
+    plan.drives,
+    'drive' in plan.boot ? plan.boot.drive : undefined,
+  )
   const limits = plan.drives.map(throttleGroup).filter((group) => group !== undefined)
   return [
     ['-name', `guest=${plan.name},debug-threads=on`],
@@ -27,13 +30,38 @@ export function qemuArgv(plan: VmPlan): string[] {
     qmpMonitor('qmp-debug', files.qmpDebug),
     serialPort('console', files.console, files.consoleLog),
     serialPort('phase', files.phase, files.phaseLog),
-    ['-kernel', plan.boot.kernel],
-    plan.boot.initrd === undefined ? [] : ['-initrd', plan.boot.initrd],
-    ['-append', plan.boot.append],
+    kernel(plan.boot),
+    Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
     json('-object', [...objects, ...limits]),
     json('-blockdev', plan.drives.map(blockNode)),
     json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
+    plan.seed ? seedDrive(files.seed) : [],
   ].flat()
+}
+
+function kernel(boot: BootPlan): string[] {
+  if ('drive' in boot) return []
+  const { kernel, initrd, append } = boot
+  return [
+    '-kernel',
+    kernel,
+    ...(initrd === undefined ? [] : ['-initrd', initrd]),
+    '-append',
+    append,
+  ]
+}
+
+/** https://www.qemu.org/docs/master/specs/fw_cfg.html: names of a user's own begin with opt/. */
+function firmwareFile(name: string, path: string): string[] {
+  return ['-fw_cfg', `name=opt/kvmio/${name},file=${escapeOption(path)}`]
+}
+
+// Cloud images have virtio, whatever the buses of the drives are. Without a serial number it is no drive, and not counted.
+function seedDrive(path: string): string[] {
+  const file = { driver: 'file', filename: path, 'read-only': true }
+  const node = { 'node-name': 'seed', driver: 'raw', 'read-only': true, file }
+  const device = { driver: 'virtio-blk-pci', id: 'seed', drive: 'seed' }
+  return [...json('-blockdev', [node]), ...json('-device', [device])]
 }
 
 function json(option: string, values: readonly unknown[]): string[] {

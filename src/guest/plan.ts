@@ -13,6 +13,12 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   /** Absent without one. */
   balloon?: BalloonPlan
   boot: BootPlan
+  /** What the guest finds in qemu's fw_cfg as opt/kvmio/NAME; none when absent. */
+  files?: Record<string, string>
+  /** What cloud-init in the guest is told to do; absent without. */
+  seed?: SeedPlan
+  /** The system may never say a word: that it powers off is then a good end. */
+  mayBeSilent?: boolean
   drives: DrivePlan[]
   /** Seconds. */
   deadlines: GuestConfig['deadlines']
@@ -22,10 +28,13 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   cgroup?: string
 }
 
-export interface BootPlan {
-  kernel: string
-  initrd?: string
-  append: string
+/** What the machine starts: a kernel that qemu loads, or a drive that its BIOS boots from. */
+export type BootPlan = { kernel: string; initrd?: string; append: string } | { drive: string }
+
+/** A NoCloud seed; its image lies in the vm's folder. */
+export interface SeedPlan {
+  words: string[]
+  files: Record<string, string>
 }
 
 export interface BalloonPlan {
@@ -44,6 +53,14 @@ export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
   backend: Backend
   /** The images under its own, the lowest first: only read, and shared by the vms of a run. */
   backing: LayerPlan[]
+  /** What the drive holds when the vm starts: it is in the lowest image. Nothing when absent. */
+  source?: SourcePlan
+}
+
+/** An image that is read to make others of it. */
+export interface SourcePlan {
+  path: string
+  format: DriveConfig['format']
 }
 
 /** One image of a backing chain. */
@@ -63,6 +80,9 @@ export function vmFiles(directory: string) {
     phase: join(directory, 'phase.sock'),
     phaseLog: join(directory, 'phase.log'),
     qemuLog: join(directory, 'qemu.log'),
+    seed: join(directory, 'seed.img'),
+    /** What is given to the guest by fw_cfg. */
+    firmware: (name: string) => join(directory, `fw-${name}`),
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, DeadlineError, KvmioError, messageOf } from '../lib/errors.ts'
 import { startDetached } from '../lib/process.ts'
@@ -6,6 +6,7 @@ import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { Qmp } from '../source/qmp.ts'
 import { qemuArgv } from './argv.ts'
 import { type VmPlan, vmFiles } from './plan.ts'
+import { createSeed } from './systems/seed.ts'
 
 /** Which process is meant, whatever has been started since: a pid comes back, its start time does not. */
 export interface ProcessIdentity {
@@ -32,6 +33,7 @@ export async function startQemu(
 ): Promise<QemuProcess> {
   await rm(plan.directory, { recursive: true, force: true })
   await mkdir(plan.directory, { recursive: true, mode: 0o700 })
+  await writeInputs(plan)
   const log = await open(vmFiles(plan.directory).qemuLog, 'w')
   try {
     const name = `vm ${plan.name}: qemu`
@@ -47,6 +49,15 @@ export async function startQemu(
   } finally {
     await log.close()
   }
+}
+
+/** What qemu hands to the guest beside its drives. */
+async function writeInputs({ name, directory, files = {}, seed }: VmPlan): Promise<void> {
+  const at = vmFiles(directory)
+  for (const [file, text] of Object.entries(files)) {
+    await writeFile(at.firmware(file), text, { mode: 0o600 })
+  }
+  if (seed) await createSeed(at.seed, name, seed)
 }
 
 /** Connects to a qemu that is coming up. Throws with qemu's own words when it ends instead. */

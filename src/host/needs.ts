@@ -24,6 +24,12 @@ export interface TierParts {
   emulate?: unknown
 }
 
+/** What of a study a host must have. */
+export interface StudyParts {
+  workload: { kind: string }
+  hostCache?: string
+}
+
 /** Something that a host must be able to do. */
 export interface Need {
   /** What the config says, for the reason: `drives.root.bus pvscsi`. */
@@ -31,18 +37,19 @@ export interface Need {
   subject: string
 }
 
-/** What a case asks for: its guest and its workload, and of its tiers those that are given. */
+/** What a case asks for: its guest and its study, and of its tiers those that are given. */
 export function needsOf(
   guest: GuestParts,
-  workload: string,
+  { workload, hostCache }: StudyParts,
   tiers: Readonly<Record<string, TierParts>> = {},
 ): Need[] {
   const { system, accel, balloon, drives } = guest
   const used = new Set(Object.values(drives).map(({ tier }) => tier))
   return [
-    { place: `accel ${accel}`, subject: `accel ${accel}` },
+    named('accel', accel),
     ...systemNeeds(system),
-    { place: `workload ${workload}`, subject: `workload ${workload}` },
+    ...(hostCache === undefined ? [] : [named('hostCache', hostCache)]),
+    named('workload', workload.kind),
     ...(balloon ? [{ place: 'balloon', subject: 'balloon' }] : []),
     ...Object.entries(drives).flatMap(([name, drive]) => driveNeeds(name, drive)),
     ...[...used].flatMap((name) => (tiers[name] ? tierNeeds(name, tiers[name]) : [])),
@@ -67,14 +74,17 @@ export async function lackOf(
   return lacking?.finding && reason(lacking.need, lacking.finding)
 }
 
+function named(key: string, value: string): Need {
+  return { place: `${key} ${value}`, subject: `${key} ${value}` }
+}
+
 function reason({ place }: Need, { detail, remedy }: Finding): string {
-  return `${place}: ${detail}${remedy === undefined ? '' : `; ${remedy}`}`
+  return `${place}: ${detail}${remedy ? `; ${remedy}` : ''}`
 }
 
 /** `appliance` and `debian` by their names, the user's own by what it is made of: kernel, image, installer. */
 function systemNeeds(system: string | object): Need[] {
-  if (typeof system === 'string')
-    return [{ place: `system ${system}`, subject: `system ${system}` }]
+  if (typeof system === 'string') return [named('system', system)]
   return Object.keys(system).map((key) => ({ place: `system.${key}`, subject: `system ${key}` }))
 }
 

@@ -1,7 +1,10 @@
 import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
+import { placementProblem } from '../config/placement.ts'
 import { balloonProblem, memoryProblem } from '../config/rules.ts'
-import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
+import { systemProblems } from '../config/system-rules.ts'
+import { workloadProblems } from '../config/workload-rules.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -9,16 +12,25 @@ export interface CasePlan {
   name: string
   factors: Record<string, FactorValue>
   guest: GuestConfig
+  /** With the case's own number of vms, workload and host cache. */
+  study: StudyConfig
   /** Why it cannot run: the rule that it breaks, or what this host lacks. */
   skip?: string
 }
 
-/** Expands the factors of a study, the last one fastest, as nested loops would. */
-export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
+/** Expands the factors of a study, the last one fastest, as nested loops would. Without tiers, what stands on them is not asked. */
+export function planCases(
+  study: StudyConfig,
+  guest: GuestConfig,
+  tiers: Readonly<Record<string, TierConfig>> = {},
+): CasePlan[] {
   return combinations(Object.entries(study.factors)).map((factors) => {
-    const varied = withFactors(guest, factors)
-    const skip = guestProblem(varied)
-    return { name: caseName(Object.values(factors)), factors, guest: varied, skip }
+    const varied = withFactors(guest, study, factors)
+    const skip =
+      guestProblem(varied.guest) ??
+      placementProblem(varied.guest, varied.study.vms, (name) => tiers[name]) ??
+      workloadProblem(varied)
+    return { name: caseName(Object.values(factors)), factors, ...varied, skip }
   })
 }
 
@@ -32,8 +44,14 @@ function guestProblem(guest: GuestConfig): string | undefined {
     const [problem] = driveProblems(drive)
     if (problem !== undefined) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
   }
-  const [problem] = busProblems(guest.drives)
+  const [problem] = [...busProblems(guest.drives), ...systemProblems(guest)]
   return problem && `${problem.path.join('.')}: ${problem.message}`
+}
+
+function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
+  const { workload } = study
+  const [problem] = workloadProblems(workload, guest)
+  return problem && `${['workload', workload.kind, ...problem.path].join('.')}: ${problem.message}`
 }
 
 /** The tiers that a guest's drives stand on. */

@@ -1,8 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { rootDrive } from '../config/system-rules.ts'
+import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
+import { coldProblem } from '../storage/host-cache.ts'
+import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -34,9 +39,9 @@ export async function runStudy(
 ): Promise<StudySummary> {
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
-  const cases = await Promise.all(
-    planCases(study, guest).map((point) => withHost(point, study.workload.kind, context)),
-  )
+  const cold = await coldProblem(context.vm.procRoot)
+  const planned = planCases(study, guest)
+  const cases = await Promise.all(planned.map((point) => withHost(point, cold, context)))
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -47,10 +52,10 @@ export async function runStudy(
     study: name,
     cases: runnable.map(({ name }) => name),
     skipped,
-    vms: study.vms,
+    vms: Math.max(...cases.map(({ study }) => study.vms)),
   })
   if (runnable.length === 0) throw new KvmioError(nothingToRun(name, skipped))
-  const problem = await spaceProblem(runnable, study.vms, context.tier)
+  const problem = await spaceProblem(runnable, context.tier)
   if (problem !== undefined) throw new KvmioError(`study ${name}: ${problem}`)
   const runs: RunSummary[] = []
   const blocks =
@@ -96,7 +101,6 @@ async function runBlock(
     if (runs.length > 0) await rest(study.pause, signal)
     const summary = await runCase(
       name,
-      study,
       point,
       block,
       { done: done.size, of: order.length },
@@ -115,7 +119,6 @@ async function runBlock(
 /** Undefined when the signal came before it had begun. */
 async function runCase(
   studyName: string,
-  study: StudyConfig,
   point: CasePlan,
   block: BlockRow,
   progress: { done: number; of: number },
@@ -126,11 +129,12 @@ async function runCase(
   const tiers = tiersOf(point.guest)
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
-    const plans = planVms(studyName, study, point, {
+    const plans = planVms(studyName, point, {
       stateDir: context.stateDir,
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
+      source: await systemSource(point.guest, context, signal),
       cgroup: context.cgroup,
       runAs: context.runAs,
     })
@@ -144,7 +148,7 @@ async function runCase(
     const identity = { study: studyName, case: point.name, block: block.number, run }
     onEvent({ type: 'run-started', ...identity, ...progress })
     const members = plans.map((plan, index) => ({ id: vmIds[index]!, plan }))
-    const summary = await startRun(identity, members, context, signal)
+    const summary = await startRun(identity, members, point.study, context, signal)
     onEvent({ type: 'run-ended', ...summary })
     return summary
   } catch (error) {
@@ -160,15 +164,42 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-/** What this host lacks for a case is the case's reason to be skipped: it is neither passed nor failed. */
+/** The image that the system on the guest's first drive comes from; undefined when it is on none. */
+async function systemSource(
+  guest: GuestConfig,
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<SourcePlan | undefined> {
+  const { system, drives } = guest
+  const name = rootDrive(guest)
+  if (name === undefined) return undefined
+  const source: SourcePlan =
+    typeof system === 'object' && 'image' in system
+      ? { path: system.image, format: system.format }
+      : { path: (await context.debian()).image, format: 'raw' }
+  await checkSource(source, { name, sizeBytes: drives[name]!.size }, signal)
+  return source
+}
+
+/**
+ * What this host lacks for a case is the case's reason to be skipped: it is neither passed nor failed. `cold` is why
+ * the host's page cache cannot be emptied.
+ */
 async function withHost(
   point: CasePlan,
-  workload: string,
+  cold: string | undefined,
   context: StudyContext,
 ): Promise<CasePlan> {
   if (point.skip !== undefined) return point
-  const lack = await context.lack(point.guest, workload)
+  if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const lack = await context.lack(point.guest, point.study)
   if (lack !== undefined) return { ...point, skip: lack }
+  const placement = placementProblem(
+    point.guest,
+    point.study.vms,
+    (name) => context.tier(name)?.config,
+  )
+  if (placement !== undefined) return { ...point, skip: placement }
   for (const name of tiersOf(point.guest)) {
     const unavailable = context.tier(name)?.tier.unavailable
     if (unavailable !== undefined)

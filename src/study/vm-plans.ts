@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
-import type { GuestConfig, StudyConfig, WorkloadConfig } from '../config/schema.ts'
-import type { BalloonPlan, BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
+import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
+import { rootDrive } from '../config/system-rules.ts'
+import type { BalloonPlan, DrivePlan, SourcePlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { workloadFiles, workloadWords } from '../guest/systems/workload-words.ts'
+import { drivesOf } from './drives.ts'
 import type { CasePlan } from './plan.ts'
 
 /** What the plans of a case's vms need from this host. */
@@ -11,20 +14,18 @@ export interface Placement {
   /** Where the data of a vm's drive goes on a tier. */
   locate(tier: string, vm: string, drive: string, format: DrivePlan['format']): Backend
   accelerator: VmPlan['accelerator']
-  /** The built-in system; only a guest with a kernel of its own does without. */
+  /** The built-in system; only a guest with a system of its own does without. */
   appliance?: { kernel: string; initrd: string }
+  /** The image that the system on the first drive comes from; there when the guest has one. */
+  source?: SourcePlan
   /** The cgroup that holds those of the vms. */
   cgroup?: string
   runAs?: number
 }
 
 /** The vms of one run of a case. The same names come back with each repetition. */
-export function planVms(
-  studyName: string,
-  study: StudyConfig,
-  point: CasePlan,
-  placement: Placement,
-): VmPlan[] {
+export function planVms(studyName: string, point: CasePlan, placement: Placement): VmPlan[] {
+  const { study } = point
   return Array.from({ length: study.vms }, (_, index) => {
     const slot = index + 1
     const name = `${studyName}-${point.name}-${slot}`
@@ -34,14 +35,14 @@ export function planVms(
       case: point.name,
       slot,
       guest: study.guest,
-      system: point.guest.system === 'appliance' ? 'appliance' : 'own',
+      system: typeof point.guest.system === 'string' ? point.guest.system : 'own',
       workload: study.workload.kind,
       directory: join(placement.stateDir, 'vms', name),
       accelerator: placement.accelerator,
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
-      ...planBalloon(point.guest),
-      boot: planBoot(point.guest, study.workload, placement),
+      balloon: planBalloon(point.guest),
+      ...planSystem(point.guest, study.workload, placement),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
@@ -50,33 +51,47 @@ export function planVms(
   })
 }
 
-function planBoot(
-  guest: GuestConfig,
+/** What the machine starts, and how the guest gets to know its workload. */
+function planSystem(
+  { system, drives }: GuestConfig,
   workload: WorkloadConfig,
   { appliance }: Placement,
-): BootPlan {
-  const append = applianceAppend(workload, Object.keys(guest.drives))
-  if (guest.system === 'appliance') {
+): Pick<VmPlan, 'boot' | 'files' | 'seed' | 'mayBeSilent'> {
+  const names = Object.keys(drives)
+  const files = workloadFiles(workload)
+  const given = Object.keys(files).length > 0 ? { files } : {}
+  if (system === 'appliance') {
     if (!appliance) throw new TypeError('a guest of the appliance was planned without it')
-    return { kernel: appliance.kernel, initrd: appliance.initrd, append }
+    const { kernel, initrd } = appliance
+    return { boot: { kernel, initrd, append: applianceAppend(workload, names) }, ...given }
   }
-  const { kernel, initrd, append: own } = guest.system
-  return { kernel, initrd, append: `${append} ${own}`.trim() }
+  if (typeof system === 'object' && 'kernel' in system) {
+    const { kernel, initrd, append } = system
+    const words = `${applianceAppend(workload, names)} ${append}`.trim()
+    return { boot: { kernel, initrd, append: words }, ...given }
+  }
+  const root = names[0]!
+  const boot = { drive: root }
+  const words = workloadWords(workload, names, root)
+  if (system !== 'debian' && system.seed === 'nocloud') return { boot, seed: { words, files } }
+  const told = { ...files, words: `${words.join(' ')}\n` }
+  return system === 'debian' ? { boot, files: told } : { boot, files: told, mayBeSilent: true }
 }
 
-function planBalloon({ balloon }: GuestConfig): { balloon?: BalloonPlan } {
-  if (!balloon) return {}
+function planBalloon({ balloon }: GuestConfig): BalloonPlan | undefined {
+  if (!balloon) return undefined
   const { target, at, freePageReporting, poll } = balloon
-  return { balloon: { targetBytes: target, at, freePageReporting, pollSeconds: poll } }
+  return { targetBytes: target, at, freePageReporting, pollSeconds: poll }
 }
 
 function planDrives(
   vm: string,
   run: string,
   guest: GuestConfig,
-  { locate }: Placement,
+  { locate, source }: Placement,
 ): DrivePlan[] {
-  return Object.entries(guest.drives).map(([name, { size, backing, ...drive }]) => ({
+  const root = rootDrive(guest)
+  return drivesOf(guest).map(([name, { size, backing, ...drive }]) => ({
     ...drive,
     name,
     sizeBytes: size,
@@ -85,5 +100,6 @@ function planDrives(
       const format = depth === 0 ? 'raw' : 'qcow2'
       return { format, backend: locate(drive.tier, run, `${name}-base${depth}`, format) }
     }),
+    ...(name === root && source && { source }),
   }))
 }

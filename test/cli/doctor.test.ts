@@ -6,7 +6,9 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { text } from '../../src/cli/doctor.ts'
 import { createHostProbing } from '../../src/cli/host-probes.ts'
+import { NETWORK_DRIVERS } from '../../src/config/network-url.ts'
 import * as schema from '../../src/config/schema.ts'
+import { FILESYSTEMS, TIER_KINDS } from '../../src/config/tier-schema.ts'
 import { applianceOrLack } from '../e2e/kvmio.ts'
 
 const repository = new URL('../..', import.meta.url).pathname
@@ -53,12 +55,13 @@ t.test('every value of every factor has its probe', async (t) => {
     aio: schema.AIOS,
     discard: schema.DISCARDS,
     detectZeroes: schema.DETECT_ZEROES,
-    filesystem: schema.FILESYSTEMS,
+    filesystem: FILESYSTEMS,
     accel: ['kvm', 'tcg'],
-    tier: ['directory', 'filesystem', 'volumeGroup', 'device', 'emulate'],
-    url: ['nbd', 'nfs', 'iscsi', 'rbd', 'gluster'],
+    tier: [...TIER_KINDS.filter((kind) => kind !== 'url'), 'emulate'],
+    url: NETWORK_DRIVERS,
     system: ['appliance', 'debian', 'kernel', 'image'],
-    workload: ['install', 'boot-write-shutdown', 'fio', 'idle', 'script'],
+    workload: schema.WORKLOADS,
+    hostCache: ['cold'],
   }
   const { probes } = await createHostProbing({
     stateDir: '/nowhere',

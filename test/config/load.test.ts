@@ -170,6 +170,8 @@ studies:
       kernels: {
         guest: 'own',
         vms: 1,
+        stagger: 0,
+        hostCache: 'warm',
         workload: { kind: 'idle', time: 60 },
         factors: { 'system.kernel': ['/lab/boot/linux-6.1', '/lab/boot/linux-6.12'] },
         blocks: 6,

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Probe } from '../../src/host/finding.ts'
-import { type GuestParts, lackOf, needsOf } from '../../src/host/needs.ts'
+import { type GuestParts, lackOf, needsOf, type StudyParts } from '../../src/host/needs.ts'
 import { createProbing } from '../../src/host/probing.ts'
 import { guest } from '../study/configs.ts'
 
@@ -36,14 +36,17 @@ function host(
   )
 }
 
-const subjectsOf = (parts: GuestParts, workload = 'idle', tiers = {}) =>
-  needsOf(parts, workload, tiers).map(({ subject }) => subject)
+const IDLE = { workload: { kind: 'idle' } }
+
+const subjectsOf = (parts: GuestParts, study: StudyParts = IDLE, tiers = {}) =>
+  needsOf(parts, study, tiers).map(({ subject }) => subject)
 
 t.test('what a guest of the config needs', async (t) => {
   const plain = guest({ accel: 'tcg' })
-  t.strictSame(subjectsOf(plain), [
+  t.strictSame(subjectsOf(plain, { ...IDLE, hostCache: 'cold' }), [
     'accel tcg',
     'system appliance',
+    'hostCache cold',
     'workload idle',
     'bus virtio-blk',
     'format qcow2',
@@ -85,7 +88,7 @@ t.test('what its tiers need, and no others', async (t) => {
     f: { url: 'nbd+unix:///x?socket=/s' },
     unused: { filesystem: { type: 'xfs' } },
   }
-  const needs = needsOf({ system: 'appliance', accel: 'tcg', drives }, 'idle', tiers)
+  const needs = needsOf({ system: 'appliance', accel: 'tcg', drives }, IDLE, tiers)
   t.strictSame(
     needs.slice(3).map(({ place }) => place),
     [
@@ -107,7 +110,7 @@ t.test('the first thing that a host lacks, with its reason and its remedy', asyn
     drives: { root: { tier: 'old', bus: 'pvscsi' } },
   }
   const tiers = { old: { filesystem: { type: 'reiserfs' } } }
-  const lack = (lacks: Record<string, string>) => lackOf(needsOf(parts, 'idle', tiers), host(lacks))
+  const lack = (lacks: Record<string, string>) => lackOf(needsOf(parts, IDLE, tiers), host(lacks))
   t.equal(await lack({}), undefined)
   t.equal(
     await lack({ 'bus pvscsi': 'this qemu has no device pvscsi' }),
@@ -124,7 +127,7 @@ t.test('only what is needed is tried, and that once', async (t) => {
   const tried: string[] = []
   const probing = host({}, tried)
   const parts = { system: 'appliance', accel: 'tcg', drives: { root: { tier: 'x', bus: 'ide' } } }
-  for (const workload of ['idle', 'fio']) await lackOf(needsOf(parts, workload), probing)
+  for (const kind of ['idle', 'fio']) await lackOf(needsOf(parts, { workload: { kind } }), probing)
   t.strictSame(tried, ['accel tcg', 'bus ide'])
 })
 
@@ -132,6 +135,6 @@ t.test('what holds for one folder alone is no reason', async (t) => {
   const tried: string[] = []
   const probing = host({ 'cache none': 'no O_DIRECT' }, tried, { 'cache none': '/tmp' })
   const drives = { root: { tier: 'x', cache: 'none' } }
-  t.equal(await lackOf(needsOf({ system: 'a', accel: 'b', drives }, 'idle'), probing), undefined)
+  t.equal(await lackOf(needsOf({ system: 'a', accel: 'b', drives }, IDLE), probing), undefined)
   t.strictSame(tried, [])
 })

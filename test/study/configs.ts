@@ -35,6 +35,8 @@ export function study(more: Partial<StudyConfig> = {}): StudyConfig {
   return {
     guest: 'student',
     vms: 1,
+    stagger: 0,
+    hostCache: 'warm',
     workload: {
       kind: 'boot-write-shutdown',
       write: 32 * 2 ** 20,

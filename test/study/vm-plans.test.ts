@@ -17,7 +17,7 @@ t.test('one plan a vm, whole', async (t) => {
   const of = study({ vms: 2, factors: { 'drives.root.bus': ['ide'] } })
   const [point] = planCases(of, guest())
   const placement = { ...PLACEMENT, cgroup: 'kvmio-1', runAs: 61177 }
-  const [first, second, ...more] = planVms('demo', of, point!, placement)
+  const [first, second, ...more] = planVms('demo', point!, placement)
   t.strictSame(more, [])
   t.strictSame(first, {
     name: 'demo-ide-1',
@@ -31,6 +31,7 @@ t.test('one plan a vm, whole', async (t) => {
     accelerator: 'tcg',
     memoryBytes: 192 * 2 ** 20,
     vcpus: 1,
+    balloon: undefined,
     boot: {
       kernel: '/appliance/kernel',
       initrd: '/appliance/initrd.img',
@@ -66,13 +67,13 @@ t.test('one plan a vm, whole', async (t) => {
     cgroup: 'kvmio-1/demo-ide-2',
     drives: [{ backend: { path: '/state/tiers/local/demo-ide-2-root.qcow2' } }],
   })
-  t.strictSame(planVms('demo', of, point!, placement)[0], first, 'the same again, by repetition')
+  t.strictSame(planVms('demo', point!, placement)[0], first, 'the same again, by repetition')
 })
 
 t.test('each drive on its tier', async (t) => {
   const drives = { root: drive({ tier: 'ssd' }), data: drive({ tier: 'sata', format: 'raw' }) }
   const [point] = planCases(study(), guest({ drives }))
-  const [plan] = planVms('demo', study(), point!, PLACEMENT)
+  const [plan] = planVms('demo', point!, PLACEMENT)
   t.strictSame(
     plan?.drives.map(({ backend }) => placeOf(backend)),
     ['/state/tiers/ssd/demo-only-1-root.qcow2', '/state/tiers/sata/demo-only-1-data.raw'],
@@ -85,7 +86,7 @@ t.test('a chain that all vms of a run share', async (t) => {
   const drives = { root: drive({ backing: 3 }) }
   const of = study({ vms: 2 })
   const [point] = planCases(of, guest({ drives }))
-  const plans = planVms('demo', of, point!, PLACEMENT)
+  const plans = planVms('demo', point!, PLACEMENT)
   for (const { drives } of plans) {
     t.strictSame(
       drives[0]?.backing.map(({ format, backend }) => [format, placeOf(backend)]),
@@ -101,7 +102,7 @@ t.test('a chain that all vms of a run share', async (t) => {
 t.test("the user's own kernel", async (t) => {
   const system = { kernel: '/home/me/bzImage', append: 'quiet' }
   const [point] = planCases(study(), guest({ system }))
-  const [plan] = planVms('demo', study(), point!, PLACEMENT)
+  const [plan] = planVms('demo', point!, PLACEMENT)
   const append = `${applianceAppend(study().workload, ['root'])} quiet`
   t.strictSame(plan?.boot, { kernel: '/home/me/bzImage', initrd: undefined, append })
   t.equal(plan?.system, 'own')
