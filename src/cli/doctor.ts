@@ -24,7 +24,20 @@ interface Listed extends Finding {
 const PROC = '/proc'
 /** In this order, whatever the order of the probes; what is not named comes last. */
 const GROUPS = [
-  ...['qemu', 'accel', 'host', 'tier', 'filesystem', 'url', 'system', 'workload', 'bus', 'format'],
+  ...[
+    'qemu',
+    'accel',
+    'host',
+    'tier',
+    'filesystem',
+    'url',
+    'system',
+    'seed',
+    'workload',
+    'hostCache',
+    'bus',
+    'format',
+  ],
   ...['preallocation', 'qcow2', 'cache', 'aio', 'discard', 'detectZeroes', 'drive', 'memory'],
 ]
 /** Groups whose subjects say on their own what they are. */

@@ -10,6 +10,7 @@ import {
   DISCARDS,
   FORMATS,
   PREALLOCATIONS,
+  SEEDS,
   WORKLOADS,
 } from '../config/schema.ts'
 import { FILESYSTEMS } from '../config/tier-schema.ts'
@@ -57,7 +58,11 @@ export async function createHostProbing(host: HostToProbe): Promise<Probing> {
       detectZeroes: DETECT_ZEROES,
     }),
     ...tierProbes(() => probing),
-    ...systemProbes(join(stateDir, 'systems'), { systems: SYSTEMS, workloads: WORKLOADS }),
+    ...systemProbes(join(stateDir, 'systems'), {
+      systems: SYSTEMS,
+      seeds: SEEDS,
+      workloads: WORKLOADS,
+    }),
     ...programProbes(),
   ])
   return probing

@@ -82,10 +82,13 @@ function reason({ place }: Need, { detail, remedy }: Finding): string {
   return `${place}: ${detail}${remedy ? `; ${remedy}` : ''}`
 }
 
-/** `appliance` and `debian` by their names, the user's own by what it is made of: kernel, image, installer. */
+/** `appliance` and `debian` by their names, the user's own by what it is made of: kernel, image, seed. */
 function systemNeeds(system: string | object): Need[] {
   if (typeof system === 'string') return [named('system', system)]
-  return Object.keys(system).map((key) => ({ place: `system.${key}`, subject: `system ${key}` }))
+  return Object.entries(system).flatMap(([key, value]) => [
+    { place: `system.${key}`, subject: `system ${key}` },
+    { place: `system.${key} ${value}`, subject: `${key} ${value}` },
+  ])
 }
 
 /** Any host has them. */

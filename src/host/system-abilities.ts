@@ -33,6 +33,14 @@ const BUILT: Readonly<
   },
 }
 
+/** What the seeds of an image of the user's own are made with. */
+const SEEDS: Readonly<Record<string, readonly Program[]>> = {
+  nocloud: [
+    ['mkfs.vfat', '--help'],
+    ['mcopy', '--version'],
+  ],
+}
+
 /** The workloads that need more than their system: what is installed in the guest comes from debian's packages. */
 const FROM_PACKAGES = ['install']
 
@@ -41,10 +49,11 @@ const IN_GUEST: Readonly<Record<string, string>> = { fio: 'needs fio in the syst
 /** Which systems can be booted, and which workloads run. `systemsDir` holds the systems that are built already. */
 export function systemProbes(
   systemsDir: string,
-  values: { systems: readonly string[]; workloads: readonly string[] },
+  values: { systems: readonly string[]; seeds: readonly string[]; workloads: readonly string[] },
 ): Probe[] {
   return [
     ...values.systems.map((system) => systemProbe(system, systemsDir)),
+    ...values.seeds.map((seed) => seedProbe(seed)),
     ...values.workloads.map((workload): Probe => {
       const debian = FROM_PACKAGES.includes(workload)
       return {
@@ -70,6 +79,19 @@ function systemProbe(system: string, systemsDir: string): Probe {
       const there = await readdir(systemsDir).catch(() => [])
       const built = there.find((name) => name.startsWith(`${system}-`))
       return built === undefined ? await buildable(system) : `built already: ${built}`
+    },
+  }
+}
+
+function seedProbe(seed: string): Probe {
+  return {
+    group: 'seed',
+    subject: `seed ${seed}`,
+    remedy: 'apt install dosfstools mtools',
+    async trial() {
+      const programs = SEEDS[seed] ?? []
+      for (const [name, ...args] of programs) await run(name, args, { timeoutMs: 5_000 })
+      return programs.map(([name]) => name).join(', ') || 'needs nothing'
     },
   }
 }

@@ -60,6 +60,7 @@ t.test('every value of every factor has its probe', async (t) => {
     tier: [...TIER_KINDS.filter((kind) => kind !== 'url'), 'emulate'],
     url: NETWORK_DRIVERS,
     system: ['appliance', 'debian', 'kernel', 'image'],
+    seed: schema.SEEDS,
     workload: schema.WORKLOADS,
     hostCache: ['cold'],
   }

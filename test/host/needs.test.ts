@@ -70,11 +70,20 @@ t.test('what a guest of the config needs', async (t) => {
   t.strictSame(subjectsOf({ system: { kernel: '/k' }, accel: 'kvm', balloon, drives: { root } }), [
     'accel kvm',
     'system kernel',
+    'kernel /k',
     'workload idle',
     'balloon',
     'bus virtio-scsi',
     ...['iothread', 'queues', 'throttle', 'passthrough'],
   ])
+})
+
+t.test('what a system of the user needs', async (t) => {
+  const drives = { root: { tier: 'local' } }
+  const system = { image: '/i.qcow2', format: 'qcow2', seed: 'nocloud' }
+  const subjects = subjectsOf({ system, accel: 'tcg', drives })
+  for (const subject of ['system image', 'format qcow2', 'seed nocloud'])
+    t.ok(subjects.includes(subject), subject)
 })
 
 t.test('what its tiers need, and no others', async (t) => {
