@@ -93,11 +93,15 @@ export const driveSchema = z
   })
   .meta({ oneOf: [{ required: ['tier', 'size'] }, { required: ['passthrough'] }] })
 
+const PHASE = 'the name of a phase: letters, digits, _, . and -'
+
 const balloon = z.strictObject({
   target: bytes('32MiB', '1TiB')
     .optional()
     .describe('What the guest is to be left with; all of its memory by default'),
-  at: name
+  at: z
+    .string(PHASE)
+    .regex(/^[\w.-]{1,64}$/, PHASE)
     .optional()
     .describe('The phase with whose beginning the target is set; from the start by default'),
   freePageReporting: z

@@ -42,8 +42,9 @@ export async function runStudy(
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
+  const planned = planCases(study, guest)
   const cases = await Promise.all(
-    planCases(study, guest).map((point) => withFunctions(withHost(point, cold, context), context)),
+    planned.map(async (point) => withFunctions(await withHost(point, cold, context), context)),
   )
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
@@ -185,10 +186,19 @@ async function systemSource(
   return source
 }
 
-/** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
-function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
+/**
+ * What this host lacks for a case is the case's reason to be skipped: it is neither passed nor failed. `cold` is why
+ * the host's page cache cannot be emptied.
+ */
+async function withHost(
+  point: CasePlan,
+  cold: string | undefined,
+  context: StudyContext,
+): Promise<CasePlan> {
   if (point.skip !== undefined) return point
   if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const lack = await context.lack(point.guest, point.study)
+  if (lack !== undefined) return { ...point, skip: lack }
   const placement = placementProblem(
     point.guest,
     point.study.vms,
