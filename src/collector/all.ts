@@ -1,4 +1,5 @@
 import { cgroup } from './cgroup.ts'
+import { client } from './client.ts'
 import type { Collector } from './collector.ts'
 import { createDiskstatsCollector } from './diskstats.ts'
 import { guest } from './guest.ts'
@@ -22,6 +23,7 @@ export const COLLECTOR_NAMES = [
   'iostat',
   'vm',
   'tier',
+  'client',
   'host',
   'study',
 ] as const
@@ -37,6 +39,7 @@ export function createCollectors(): Collector[] {
     iostat,
     vm,
     tier,
+    client,
     host,
     createStudyCollector(),
   ]
