@@ -2,12 +2,14 @@ import { access, mkdir } from 'node:fs/promises'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '../config/load.ts'
+import { NETWORK_DRIVERS } from '../config/network-url.ts'
 import { AIOS, FORMATS } from '../config/schema.ts'
 import { FILESYSTEMS } from '../config/tier-schema.ts'
 import { type Finding, tryOut } from '../host/finding.ts'
 import { examineKernel } from '../host/kernel.ts'
 import { examinePrograms } from '../host/programs.ts'
 import { examineQemu } from '../host/qemu-abilities.ts'
+import { examineDevices, examineUrls, examineVolumes } from '../host/storage.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
 import { KvmioError } from '../lib/errors.ts'
@@ -25,6 +27,9 @@ export async function doctor(options: CommonOptions): Promise<void> {
     ...(await examineKvm(options, state, qemu.binary)),
     ...(await examineKernel({ procRoot: PROC, devRoot: '/dev', release: release() }, FILESYSTEMS)),
     ...(await examinePrograms()),
+    await examineDevices(),
+    ...(await examineVolumes(PROC)),
+    ...(await examineUrls(NETWORK_DRIVERS)),
   ]
   const width = Math.max(...findings.map(({ subject }) => subject.length))
   for (const finding of findings) process.stdout.write(`${line(finding, width)}\n`)
