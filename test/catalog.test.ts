@@ -11,7 +11,7 @@ const { generate, withTable } = await import('../scripts/generate/metrics-table.
 
 /** What a name ends in when it counts a thing of its own. */
 const THINGS =
-  /_(now|up|vms|cpus|length|outcome|phase|available|running|success|successful|info|operations|requests|completed|merged|samples|runs|blocks|errors)$/
+  /_(now|up|vms|cpus|length|outcome|phase|available|running|success|successful|info|operations|requests|completed|merged|samples|runs|blocks|errors|faults)$/
 const BASE_UNITS = /_(seconds|bytes|ratio|per_second)$/
 const OTHER_UNITS =
   /_(milliseconds|microseconds|nanoseconds|minutes|hours|ms|us|ns|kilobytes|megabytes|kb|kib|mib|sectors|percent|iops|tps)(_|$)/
@@ -40,7 +40,7 @@ t.test('each name once, also those that a histogram makes', async (t) => {
 t.test('labels and help', async (t) => {
   for (const { name, labels, help } of catalog) {
     t.equal(new Set(labels).size, labels.length, `${name}: each label once`)
-    for (const label of labels) t.match(label, /^[a-z][a-z_]*$/, `${name}{${label}}`)
+    for (const label of labels) t.match(label, /^[a-z][a-z0-9_]*$/, `${name}{${label}}`)
     t.notOk(labels.includes('le') || labels.includes('job') || labels.includes('instance'), name)
     t.match(help, /^[^\n]*\S\.$/, `${name}: the help is one line and ends with a full stop`)
   }

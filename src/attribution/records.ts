@@ -45,13 +45,37 @@ export interface Drive {
   tier: string
   bus: string
   format: string
+  preallocation: string
+  /** Bytes; absent for formats without clusters, and where it is qemu's own. */
+  clusterSize?: number
+  lazyRefcounts: boolean
+  extendedL2: boolean
+  /** How many images lie under its own. */
+  backing: number
   cache: string
   /** Whether it passes the host's page cache by (O_DIRECT): what qemu issues is what the device gets. */
   direct: boolean
   aio: string
+  discard: string
+  detectZeroes: string
+  /** Whether a thread of its own serves it. */
+  iothread: boolean
+  /** Absent where it is qemu's own number. */
+  queues?: number
+  throttle?: Throttle
   backend: Backend
   /** The id of qemu's device, as `qdev` in query-blockstats begins or ends with it. */
   id: string
+}
+
+/** Limits that qemu keeps on a drive; a burst may exceed its limit for burstLength seconds, 1 by default. */
+export interface Throttle {
+  /** Reads and writes per second. */
+  iops?: number
+  iopsBurst?: number
+  bytesPerSecond?: number
+  bytesPerSecondBurst?: number
+  burstLength?: number
 }
 
 /** What a vm is called and made from, whether it runs or not. */
@@ -65,6 +89,15 @@ export interface VmIdentity {
   workload: string
   accelerator: string
   drives: readonly Drive[]
+  /** Drives of which this host has no counters: the guest drives the hardware itself. */
+  passthrough?: readonly PassthroughDrive[]
+}
+
+/** A drive that is a disk controller of the host's, given to the guest whole. */
+export interface PassthroughDrive {
+  name: string
+  /** Address of the PCI function on the host. */
+  pci: string
 }
 
 /** One running qemu process that was made from a guest. */
@@ -74,10 +107,20 @@ export interface Vm extends VmIdentity {
   /** Whether it ran before this kvmio did. */
   adopted: boolean
   qmp: Qmp
+  /** What its qemu was told to give it, before any balloon. */
+  memoryBytes: number
+  /** Present when it has a balloon. */
+  balloon?: VmBalloon
   /** The cgroup's path below the hierarchy's root; absent where kvmio may not make one. */
   cgroup?: string
   /** The last state that the guest has told of itself. */
   guestDisks(): readonly GuestDisk[]
+}
+
+/** What a vm's balloon was told. */
+export interface VmBalloon {
+  /** What the guest is to be left with. */
+  targetBytes: number
 }
 
 /** A vm of a study that goes on: its I/O ends with its qemu, what it is and how it went does not. */

@@ -7,6 +7,7 @@ import { AIOS, FORMATS } from '../config/schema.ts'
 import { FILESYSTEMS } from '../config/tier-schema.ts'
 import { type Finding, tryOut } from '../host/finding.ts'
 import { examineKernel } from '../host/kernel.ts'
+import { examinePassthrough } from '../host/passthrough.ts'
 import { examinePrograms } from '../host/programs.ts'
 import { examineQemu } from '../host/qemu-abilities.ts'
 import { examineDevices, examineUrls, examineVolumes } from '../host/storage.ts'
@@ -26,6 +27,7 @@ export async function doctor(options: CommonOptions): Promise<void> {
     ...(await examineQemu(qemu.binary, tmpdir(), FORMATS, AIOS)),
     ...(await examineKvm(options, state, qemu.binary)),
     ...(await examineKernel({ procRoot: PROC, devRoot: '/dev', release: release() }, FILESYSTEMS)),
+    await examinePassthrough('/sys', '/dev'),
     ...(await examinePrograms()),
     await examineDevices(),
     ...(await examineVolumes(PROC)),

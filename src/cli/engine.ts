@@ -3,6 +3,7 @@ import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, Tier } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
@@ -16,6 +17,7 @@ import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
+import { MemorySampler } from '../sampler/memory-sampler.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
 import {
   armCgroup,
@@ -28,6 +30,7 @@ import {
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
 import { Leases } from '../storage/lease.ts'
+import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
@@ -48,6 +51,7 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
+  readonly memorySampler: MemorySampler
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
@@ -104,15 +108,18 @@ export class Engine {
     const now = () => Date.now() / 1000
     this.#vmContext = { procRoot: options.procRoot, binary: qemu.binary, hierarchy, log, now }
     this.hostParts = createHostParts(state, this.journal, this.#vmContext, this.#runAs)
+    const onError = (source: string, error: unknown) => {
+      this.own.inc(samplerErrors, { source })
+      log.debug({ source, err: error }, 'a reading of the sampler was missed')
+    }
+    const vms = () => this.registry.records()
+    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, vms, onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
-      vms: () => this.registry.records(),
+      vms,
       tiers: () => this.tiers(),
-      onError: (source, error) => {
-        this.own.inc(samplerErrors, { source })
-        log.debug({ source, err: error }, 'a reading of the sampler was missed')
-      },
+      onError,
       onSecond: (second) => {
         for (const listener of this.#secondListeners) listener(second)
       },
@@ -138,11 +145,13 @@ export class Engine {
     const { removed, left } = await removeOrphanVolumes(tag, this.options.procRoot)
     for (const line of [...vms, ...removed])
       this.log.info(`${line}, left by a kvmio that was killed`)
+    for (const line of await giveBackOrphans(this.#functions, keep)) this.log.info(line)
     for (const line of left) this.log.warn(line)
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
     this.sampler.start()
+    this.memorySampler.start()
     this.iostat?.start()
     return unfinished
   }
@@ -186,12 +195,13 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<StudySummary> {
     const { studies, guests } = this.holder.current
-    const study = studies[name]
-    if (!study) {
+    const configured = studies[name]
+    if (!configured) {
       throw new KvmioError(
         `no study ${name}; the config has ${Object.keys(studies).join(', ') || 'none'}`,
       )
     }
+    const study = await withWorkloadText(name, configured)
     const guest = guests[study.guest]!
     const hash = sha256(JSON.stringify({ study, guest }))
     await this.takeOverTiers()
@@ -202,7 +212,7 @@ export class Engine {
   /** Sees a run of a killed kvmio to its end. */
   async takeUp(run: UnfinishedRun, signal: AbortSignal): Promise<RunSummary> {
     const plans = run.vms.map(({ plan }) => plan as VmPlan)
-    const tiers = [...new Set(plans.flatMap(({ drives }) => drives.map(({ tier }) => tier)))]
+    const tiers = [...new Set(plans.flatMap(leasedBy))]
     this.log.info({ study: run.study, case: run.caseName }, `taking up run ${run.id}`)
     using _held = this.holdStudy(run.study)
     return await takeUpRun(run, tiers, this.#studyContext(), signal)
@@ -210,7 +220,7 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([this.sampler.stop(), this.iostat?.stop()])
+    await Promise.all([this.sampler.stop(), this.memorySampler.stop(), this.iostat?.stop()])
     for (const open of this.#tiers.values()) {
       await open
         .close()
@@ -247,9 +257,11 @@ export class Engine {
       journal: this.journal,
       registry: this.registry,
       leases: this.leases,
+      functions: this.#functions,
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
+      debian: () => this.hostParts.debian(),
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
@@ -316,9 +328,19 @@ export class Engine {
     })
   }
 
+  get #functions(): FunctionContext {
+    const { procRoot, sysRoot } = this.options
+    return { stateDir: this.holder.current.state, procRoot, sysRoot }
+  }
+
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
   }
+}
+
+/** What one vm at a time has: a tier, a function that is passed through. */
+function leasedBy({ drives, passthrough = [] }: VmPlan): string[] {
+  return [...drives.map(({ tier }) => tier), ...passthrough.map(({ pci }) => pci)]
 }
 
 /** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */

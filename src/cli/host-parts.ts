@@ -3,6 +3,7 @@ import type { GuestConfig } from '../config/schema.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import { type Appliance, buildAppliance } from '../guest/systems/appliance.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { buildDebian, type DebianSystem } from '../guest/systems/debian.ts'
 import { type KvmVerdict, kvmFingerprint, tryKvm } from '../host/accelerator.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -14,6 +15,8 @@ const KVM_TRIAL_SECONDS = 15
 export interface HostParts {
   /** The built-in system; built once. */
   appliance(): Promise<Appliance>
+  /** The built-in disk image; built once. */
+  debian(): Promise<DebianSystem>
   /** What was found of KVM earlier, if this host has not changed since. */
   knownKvm(): Promise<KvmVerdict | undefined>
   /** Whether guests boot under KVM here; tried once for this host, kernel and qemu. */
@@ -30,6 +33,7 @@ export function createHostParts(
   runAs?: number,
 ): HostParts {
   const appliance = once(() => buildAppliance({ cacheDir: join(stateDir, 'systems'), log: vm.log }))
+  const debian = once(() => buildDebian({ cacheDir: join(stateDir, 'systems'), log: vm.log }))
 
   const fingerprint = once(async () =>
     kvmFingerprint(vm.procRoot, await readQemuVersion(vm.binary)),
@@ -63,6 +67,7 @@ export function createHostParts(
 
   return {
     appliance,
+    debian,
     knownKvm,
     kvm,
     async accelerator({ accel }) {

@@ -1,7 +1,7 @@
 import { loadConfig } from '../config/load.ts'
 import { UsageError } from '../lib/errors.ts'
 import { formatBytes } from '../lib/quantities.ts'
-import { planCases } from '../study/plan.ts'
+import { type CasePlan, planCases } from '../study/plan.ts'
 import { spaceNeeded } from '../study/space.ts'
 import type { CommonOptions } from './options.ts'
 import { table } from './table.ts'
@@ -31,12 +31,10 @@ export async function plan({ configFile, studies: names }: PlanOptions): Promise
     ])
     const blocks =
       study.schedule === 'continuous' ? 'block after block without end' : `${study.blocks} blocks`
-    const space = [...spaceNeeded(cases, study.vms)].map(
-      ([tier, bytes]) => `${formatBytes(bytes)} on ${tier}`,
-    )
+    const space = [...spaceNeeded(cases)].map(([tier, bytes]) => `${formatBytes(bytes)} on ${tier}`)
     process.stdout.write(
       [
-        `study ${name}: guest ${study.guest}, ${study.vms} at once, ${study.workload.kind}, ${blocks}`,
+        `study ${name}: guest ${study.guest}, ${vmsOf(cases)} at once, ${study.workload.kind}, ${blocks}`,
         table(['case', ...factors, ''], rows),
         `space at the most: ${space.join(', ') || 'none'}`,
         '',
@@ -44,4 +42,11 @@ export async function plan({ configFile, studies: names }: PlanOptions): Promise
       ].join('\n'),
     )
   }
+}
+
+/** `2`, or `1 to 8` where the cases differ. */
+function vmsOf(cases: readonly CasePlan[]): string {
+  const numbers = cases.map(({ study }) => study.vms)
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)]
+  return least === most ? `${most}` : `${least} to ${most}`
 }

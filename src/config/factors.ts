@@ -2,28 +2,67 @@ import { basename } from 'node:path'
 import { z } from 'zod'
 import { choice, type Problem, schemaProblems, shown, suggestion } from './problems.ts'
 import type { Readable } from './readable.ts'
-import { type GuestConfig, guestSchema } from './schema.ts'
+import { type GuestConfig, guestSchema, type StudyConfig, studySchema } from './schema.ts'
 
 export type FactorValue = string | number | boolean
 
-/** The guest with the values of one case: factors are dotted paths of its keys. */
-export function withFactors(
+/** The keys of a study that differ by case where a factor names them. */
+export type CaseStudy = Pick<StudyConfig, (typeof STUDY_KEYS)[number]>
+
+const STUDY_KEYS = ['workload', 'vms', 'stagger', 'hostCache'] as const
+
+const { workload: workloadSchema, vms, stagger, hostCache } = studySchema.shape
+/** All that a case is made of, as the factors of a study see it: dotted paths of these keys. */
+const caseSchema = z.strictObject({
+  ...guestSchema.shape,
+  workload: workloadSchema,
+  vms,
+  stagger,
+  hostCache,
+})
+
+/** The guest, and what the study says of it, with the values of one case. */
+export function withFactors<Study extends CaseStudy>(
   guest: GuestConfig,
+  study: Study,
   factors: Readonly<Record<string, FactorValue>>,
-): GuestConfig {
-  const varied = structuredClone(guest)
+): { guest: GuestConfig; study: Study } {
+  const varied = structuredClone(asWritten(guest, study))
   for (const [path, value] of Object.entries(factors)) {
-    const found = findKey(path, guest)
+    const found = findKey(path, varied)
     if ('problem' in found) throw new RangeError(`factor ${path}: ${found.problem}`)
     const keys = path.split('.')
     const last = keys.pop()!
-    const parent = keys.reduce<Record<string, unknown>>(
-      (value, key) => value[key] as Record<string, unknown>,
-      varied as unknown as Record<string, unknown>,
-    )
-    parent[last] = z.parse(found.schema, value)
+    mappingAt(keys, varied)[last] = z.parse(found.schema, value)
   }
-  return varied
+  const { workload, vms, stagger, hostCache, ...variedGuest } = varied
+  const part = { workload: Object.values(workload)[0], vms, stagger, hostCache }
+  return { guest: variedGuest as GuestConfig, study: { ...study, ...part } as Study }
+}
+
+/** With the workload below its kind, as it stands in the file. */
+function asWritten(guest: Readable<GuestConfig>, study: Readable<CaseStudy>) {
+  const { vms, stagger, hostCache } = study
+  const workload = study.workload as StudyConfig['workload'] | undefined
+  const kinds = workload ? { [workload.kind]: workload } : {}
+  return { ...guest, workload: kinds, vms, stagger, hostCache }
+}
+
+/** Whether a factor is a key of the study, not of its guest. */
+export function isStudyFactor(path: string): boolean {
+  return STUDY_KEYS.includes(path.split('.')[0] as (typeof STUDY_KEYS)[number])
+}
+
+/** The mapping that holds a key; one that the guest leaves out is there with its defaults then. */
+function mappingAt(keys: readonly string[], of: Record<string, unknown>): Record<string, unknown> {
+  let schema: z.core.$ZodType = caseSchema
+  let mapping = of
+  for (const key of keys) {
+    schema = innerSchema(schema, key)
+    mapping[key] ??= z.safeParse(schemaOf(schema), {}).data ?? {} // throttle must have one, which comes now
+    mapping = mapping[key] as Record<string, unknown>
+  }
+  return mapping
 }
 
 /** A case is named by the values of its factors: `virtio-blk-qcow2`. */
@@ -46,8 +85,11 @@ export function factorProblems(
   path: string,
   values: readonly (FactorValue | undefined)[],
   guest: Readable<GuestConfig>,
+  study: Readable<CaseStudy>,
 ): Problem[] {
-  const found = findKey(path, guest)
+  // A workload with mistakes has told them already.
+  if (study.workload === undefined && path.startsWith('workload.')) return []
+  const found = findKey(path, asWritten(guest, study))
   if ('problem' in found) return [{ path: [path], at: 'key', message: found.problem }]
   return values.flatMap((value, index) =>
     value === undefined
@@ -62,10 +104,10 @@ export function factorProblems(
 
 type Found = { schema: z.core.$ZodType } | { problem: string }
 
-/** The schema of a guest's key, or why there is no such key to vary. */
-function findKey(path: string, guest: Readable<GuestConfig>): Found {
-  let schema: z.core.$ZodType = guestSchema
-  let value: unknown = guest
+/** The schema of a key, or why there is no such key to vary. */
+function findKey(path: string, from: ReturnType<typeof asWritten>): Found {
+  let schema: z.core.$ZodType = caseSchema
+  let value: unknown = from
   const walked: string[] = []
   for (const key of path.split('.')) {
     const keys = keysOf(schema, value)
@@ -73,7 +115,7 @@ function findKey(path: string, guest: Readable<GuestConfig>): Found {
       return { problem: `expected ${walked.join('.')}, which has no keys of its own, got more` }
     }
     if (!keys.includes(key)) {
-      const where = walked.length === 0 ? 'the guest' : walked.join('.')
+      const where = walked.length === 0 ? 'the guest or the study' : walked.join('.')
       const meant = suggestion(key, keys)
       return { problem: `expected a key of ${where}: ${choice(keys)}, got ${shown(key)}${meant}` }
     }
@@ -87,23 +129,29 @@ function findKey(path: string, guest: Readable<GuestConfig>): Found {
 }
 
 function keysOf(schema: z.core.$ZodType, value: unknown): string[] {
+  // One key of all stands there; the value has no place for those of the others.
+  if (schema === workloadSchema) return Object.keys(value ?? {})
   const plain = schemaOf(schema)
   if (plain instanceof z.ZodObject) return Object.keys(plain.shape)
   if (typeof value !== 'object' || value === null) return []
   if (plain instanceof z.ZodRecord) return Object.keys(value)
-  const mapping = mappingOf(plain)
+  const mapping = mappingOf(plain, Object.keys(value))
   return mapping ? Object.keys(mapping.shape) : []
 }
 
 function innerSchema(schema: z.core.$ZodType, key: string): z.core.$ZodType {
   const plain = schemaOf(schema)
-  return plain instanceof z.ZodRecord ? plain.valueType : mappingOf(plain)!.shape[key]!
+  return plain instanceof z.ZodRecord ? plain.valueType : mappingOf(plain, [key])!.shape[key]!
 }
 
-function mappingOf(schema: z.core.$ZodType): z.ZodObject | undefined {
+/** Of several kinds of mapping the one that has these keys. */
+function mappingOf(schema: z.core.$ZodType, keys: readonly string[]): z.ZodObject | undefined {
   if (schema instanceof z.ZodObject) return schema
   if (!(schema instanceof z.ZodUnion)) return undefined
-  return schema.options.find((option) => option instanceof z.ZodObject)
+  return schema.options.find(
+    (option): option is z.ZodObject =>
+      option instanceof z.ZodObject && keys.every((key) => Object.hasOwn(option.shape, key)),
+  )
 }
 
 /** What stands below defaults. */
@@ -112,5 +160,7 @@ function schemaOf(schema: z.core.$ZodType): z.core.$ZodType {
     schema instanceof z.ZodDefault ||
     schema instanceof z.ZodPrefault ||
     schema instanceof z.ZodOptional
-  return wrapped ? schemaOf(schema.unwrap()) : schema
+  if (wrapped) return schemaOf(schema.unwrap())
+  const mapping = schema instanceof z.ZodPipe && schemaOf(schema.in)
+  return mapping instanceof z.ZodObject ? mapping : schema
 }

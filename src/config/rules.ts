@@ -1,16 +1,13 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { formatProblem } from './placement.ts'
-import { type Path, type Problem, unknownName } from './problems.ts'
+import { busProblems, driveProblems } from './drive-rules.ts'
+import { sharedFunctionProblems } from './passthrough-rules.ts'
+import { onTierProblems } from './placement.ts'
+import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
-import {
-  type ConfigFile,
-  configSchema,
-  type DriveConfig,
-  type GuestConfig,
-  type TierConfig,
-} from './schema.ts'
+import { type ConfigFile, configSchema, type GuestConfig, type TierConfig } from './schema.ts'
 import { studyProblems } from './study-rules.ts'
+import { systemProblems } from './system-rules.ts'
 import { tierProblems } from './tier-rules.ts'
 import { TIER_KINDS } from './tier-schema.ts'
 
@@ -21,16 +18,6 @@ export function ruleProblems(config: ReadableConfig, folder: string): Problem[] 
     ...guestProblems(config),
     ...studyProblems(config, config.state && resolve(folder, config.state)),
   ]
-}
-
-/** Why qemu would not take the drive; the planner asks the same of each case. */
-export function driveProblem(drive: Readable<DriveConfig>): string | undefined {
-  const { aio, cache } = drive
-  // "aio=native was specified, but it requires cache.direct=on": https://www.qemu.org/docs/master/system/invocation.html
-  if (aio === 'native' && cache && cache !== 'none' && cache !== 'directsync') {
-    return `aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
-  }
-  return undefined
 }
 
 /** What has changed though a running kvmio cannot follow: its journal, sockets and disks are where they are. */
@@ -87,25 +74,65 @@ function guestProblems(config: ReadableConfig): Problem[] {
         const message = unknownName('tier', drive.tier, tiers)
         problems.push({ path: [...path, 'tier'], at: 'value', message })
       }
-      const problem = drive && driveProblem(drive)
-      if (problem) problems.push({ path: [...path, 'aio'], at: 'value', message: problem })
-      const format = drive && formatProblem(drive, (name) => config.tiers?.[name])
-      if (format) problems.push({ path: [...path, 'format'], at: 'value', message: format })
+      if (drive) problems.push(...inside(path, driveProblems(drive)))
+      if (drive)
+        problems.push(
+          ...inside(
+            path,
+            onTierProblems(drive, (name) => config.tiers?.[name]),
+          ),
+        )
       return problems
     }),
+    ...inside(['guests', guest], busProblems(parts?.drives ?? {})),
+    ...inside(['guests', guest], sharedFunctionProblems(parts ?? {})),
+    ...(parts ? inside(['guests', guest], systemProblems(parts)) : []),
   ])
 }
 
-// With 88 MiB its kernel panics while it unpacks the initramfs, with 64 MiB it hangs without a word.
-const APPLIANCE_BYTES = 96 * 2 ** 20
+// With 88 MiB the appliance's kernel panics while it unpacks the initramfs, with 64 MiB it hangs without a word.
+const LEAST_MEMORY = { appliance: 96 * 2 ** 20, debian: 160 * 2 ** 20 }
 
 /** Why the guest could not boot; the planner asks the same of each case. */
 export function memoryProblem({ system, memory }: Readable<GuestConfig>): string | undefined {
-  if (system !== 'appliance' || memory === undefined || memory >= APPLIANCE_BYTES) return undefined
-  return `expected at least 96MiB for the appliance, got ${memory / 2 ** 20}MiB`
+  const [least, name] = leastMemory(system)
+  if (memory === undefined || memory >= least) return undefined
+  return `expected at least ${least / 2 ** 20}MiB for ${name}, got ${memory / 2 ** 20}MiB`
+}
+
+function leastMemory(system: Readable<GuestConfig>['system']): [bytes: number, name: string] {
+  if (system === 'appliance') return [LEAST_MEMORY.appliance, 'the appliance']
+  return system === 'debian' ? [LEAST_MEMORY.debian, 'debian'] : [0, '']
+}
+
+/** Why the balloon could not be had of that guest; the planner asks the same of each case. */
+export function balloonProblem({
+  system,
+  memory,
+  balloon,
+}: Readable<GuestConfig>): string | undefined {
+  const target = balloon?.target
+  if (target === undefined) {
+    return balloon?.at === undefined ? undefined : 'expected a target for what is set at a phase'
+  }
+  if (memory !== undefined && target > memory) {
+    return `expected at most the guest's memory, ${memory / 2 ** 20}MiB, got ${target / 2 ** 20}MiB`
+  }
+  const [least, name] = leastMemory(system)
+  if (target >= least) return undefined
+  return `expected at least ${least / 2 ** 20}MiB for ${name}, got ${target / 2 ** 20}MiB`
 }
 
 function memoryProblems(name: string, guest: Readable<GuestConfig> | undefined): Problem[] {
-  const message = guest && memoryProblem(guest)
-  return message ? [{ path: ['guests', name, 'memory'], at: 'value', message }] : []
+  if (!guest) return []
+  const path = ['guests', name]
+  const memory = memoryProblem(guest)
+  const balloon = balloonProblem(guest)
+  const key = guest.balloon?.target === undefined ? 'at' : 'target'
+  return [
+    ...(memory ? [{ path: [...path, 'memory'], at: 'value' as const, message: memory }] : []),
+    ...(balloon
+      ? [{ path: [...path, 'balloon', key], at: 'value' as const, message: balloon }]
+      : []),
+  ]
 }

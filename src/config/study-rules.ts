@@ -1,7 +1,7 @@
-import { formatBytes, parseBytes } from '../lib/quantities.ts'
+import { parseBytes } from '../lib/quantities.ts'
 import { factorProblems } from './factors.ts'
 import { placementProblem } from './placement.ts'
-import { inside, type Problem, unknownName } from './problems.ts'
+import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import type { ConfigFile, GuestConfig, WorkloadConfig } from './schema.ts'
 import {
@@ -13,11 +13,7 @@ import {
   type Studies,
   sameNames,
 } from './vm-names.ts'
-
-// busybox dd drops O_DIRECT for smaller blocks without a word (seen at 512 and 1536 bytes).
-const DIRECT_UNIT = 4096
-// mke2fs leaves 92 % of 64 MiB and 98 % of 1 GiB and more; ext2's indirect blocks take another 0.4 %.
-const USABLE_SHARE = 0.9
+import { workloadProblems } from './workload-rules.ts'
 
 /** What is wrong with a config's studies; the state directory's path is absolute. */
 export function studyProblems(config: ReadableConfig, state: string | undefined): Problem[] {
@@ -67,10 +63,11 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
       ...factorsOf(study).flatMap(([path, values]) =>
         inside(
           ['factors'],
-          [...factorProblems(path, values, guest), ...tiers(path, values, config)],
+          [...factorProblems(path, values, guest, study), ...tiers(path, values, config)],
         ),
       ),
-      ...workloadProblems(study, study.guest!, guest),
+      ...ofWorkload(study, study.guest!, guest),
+      ...balloonProblems(study, study.guest!, guest),
       ...placementProblems(study, guest, config),
     )
   }
@@ -94,7 +91,9 @@ function placementProblems(
   guest: Readable<GuestConfig>,
   config: ReadableConfig,
 ): Problem[] {
-  const varied = factorsOf(study).some(([path]) => /^drives\.[^.]+\.(tier|format)$/.test(path))
+  const varied = factorsOf(study).some(([path]) =>
+    /^(vms|drives\.[^.]+\.(tier|format))$/.test(path),
+  )
   if (varied || study.vms === undefined) return []
   const raw = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
     name,
@@ -105,45 +104,57 @@ function placementProblems(
   return message === undefined ? [] : [{ path: ['vms'], at: 'value', message }]
 }
 
-function workloadProblems(
+/** What the workload asks of its guest; where a factor varies it, each case is looked at when it is planned. */
+function ofWorkload(
   study: ReadableStudy,
   guestName: string,
   guest: Readable<GuestConfig>,
 ): Problem[] {
   const workload = study.workload as WorkloadConfig | undefined
-  if (workload?.kind !== 'boot-write-shutdown') return []
-  const { write, blockSize, direct, to } = workload
-  const drives = guest.drives ?? {}
-  const names = Object.keys(drives)
-  const drive = workload.drive ?? names[0]
-  const problem = (key: string, message: string): Problem => ({
-    path: ['workload', workload.kind, key],
-    at: 'value',
-    message,
-  })
-  if (drive === undefined) return []
-  if (!names.includes(drive)) {
-    return [problem('drive', unknownName(`drive of guest ${guestName}`, drive, names))]
+  const paths = Object.keys(study.factors ?? {})
+  if (!workload || paths.some((path) => path.startsWith('workload.'))) return []
+  const drives = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
+    name,
+    { size: Math.min(...sizesOf(study, name, drive?.size)) },
+  ])
+  const system = paths.includes('system') ? undefined : guest.system
+  const smallest = { system, drives: Object.fromEntries(drives) }
+  return inside(
+    ['workload', workload.kind],
+    workloadProblems(workload, smallest, `drive of guest ${guestName}`),
+  )
+}
+
+/** The phases of the workloads whose phases are kvmio's own; a script may have any. */
+const PHASES: Partial<Record<WorkloadConfig['kind'], readonly string[]>> = {
+  'boot-write-shutdown': ['boot', 'prepare', 'write', 'settle', 'shutdown'],
+  idle: ['boot', 'idle', 'shutdown'],
+  fio: ['boot', 'prepare', 'fio', 'shutdown'],
+}
+
+/** A balloon that waits for a phase which never comes would be left alone without a word until the end. */
+function balloonProblems(
+  study: ReadableStudy,
+  guestName: string,
+  guest: Readable<GuestConfig>,
+): Problem[] {
+  const workload = study.workload as WorkloadConfig | undefined
+  const phases = workload && PHASES[workload.kind]
+  if (!phases) return []
+  const wrong = (phase: unknown): phase is string =>
+    typeof phase === 'string' && !phases.includes(phase)
+  const varied = study.factors?.['balloon.at']
+  if (varied) {
+    return varied.flatMap((phase, index) => {
+      if (!wrong(phase)) return []
+      const message = `expected a phase of ${workload.kind}: ${choice(phases)}, got ${shown(phase)}`
+      return [{ path: ['factors', 'balloon.at', index], at: 'value' as const, message }]
+    })
   }
-  const size = Math.min(...sizesOf(study, drive, drives[drive]?.size))
-  const room = to === 'filesystem' ? size * USABLE_SHARE : size
-  const what = to === 'filesystem' ? `nine tenths of drive ${drive}` : `the size of drive ${drive}`
-  const found: Problem[] = []
-  if (write > room) {
-    const most = formatBytes(room)
-    found.push(problem('write', `expected at most ${most} (${what}), got ${formatBytes(write)}`))
-  }
-  if (blockSize > write) {
-    const most = formatBytes(write)
-    const message = `expected at most ${most} (what is written), got ${formatBytes(blockSize)}`
-    found.push(problem('blockSize', message))
-  }
-  for (const [key, value] of Object.entries({ write, blockSize })) {
-    if (!direct || value % DIRECT_UNIT === 0) continue
-    const message = `expected a multiple of 4KiB, as direct writes need, got ${value}B`
-    found.push(problem(key, message))
-  }
-  return found
+  const phase = guest.balloon?.at
+  if (!wrong(phase)) return []
+  const message = `expected a guest whose balloon waits for a phase of ${workload.kind}: ${choice(phases)}, got ${guestName}, whose balloon waits for ${phase}`
+  return [{ path: ['guest'], at: 'value', message }]
 }
 
 /** The sizes that the drive takes on in the study; none where a mistake hides them. */

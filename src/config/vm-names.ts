@@ -95,7 +95,9 @@ function longestVmName(name: string, study: ReadableStudy): string {
   const words = factorsOf(study).map(
     ([, values]) => wordsOf(values).sort((a, b) => b.length - a.length)[0] ?? '',
   )
-  return `${name}-${words.join('-') || 'only'}-${study.vms ?? 1}`
+  const vms = (study.factors?.vms ?? [study.vms]).map((value) => String(value ?? 1))
+  const slot = Math.max(...vms.map((value) => value.length))
+  return `${name}-${words.join('-') || 'only'}-${vms.find(({ length }) => length === slot)}`
 }
 
 /** The bytes that the state directory's path may have at most, so that the sockets of such a vm have room. */

@@ -1,7 +1,14 @@
-import type { Backend } from '../attribution/records.ts'
-import { parseNetworkUrl } from '../config/network-url.ts'
-import { CACHE_MODES } from './cache-mode.ts'
-import { type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
+import { BALLOON_ID } from '../source/balloon.ts'
+import { blockNode, passwordSecret, throttleGroup } from './block-node.ts'
+import { driveDevices } from './drive-devices.ts'
+import {
+  type BalloonPlan,
+  type BootPlan,
+  driveId,
+  type PassthroughPlan,
+  type VmPlan,
+  vmFiles,
+} from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -9,6 +16,11 @@ import { type DrivePlan, driveId, type VmPlan, vmFiles } from './plan.ts'
 /** qemu's arguments, without the binary. */
 export function qemuArgv(plan: VmPlan): string[] {
   const files = vmFiles(plan.directory)
+  const { objects, devices } = driveDevices(
+    plan.drives,
+    'drive' in plan.boot ? plan.boot.drive : undefined,
+  )
+  const limits = plan.drives.map(throttleGroup).filter((group) => group !== undefined)
   return [
     ['-name', `guest=${plan.name},debug-threads=on`],
     ['-machine', 'pc'],
@@ -25,14 +37,43 @@ export function qemuArgv(plan: VmPlan): string[] {
     qmpMonitor('qmp-debug', files.qmpDebug),
     serialPort('console', files.console, files.consoleLog),
     serialPort('phase', files.phase, files.phaseLog),
-    ['-kernel', plan.boot.kernel],
-    plan.boot.initrd === undefined ? [] : ['-initrd', plan.boot.initrd],
-    ['-append', plan.boot.append],
-    controllers(plan.drives),
-    plan.drives.flatMap(secret),
-    plan.drives.flatMap((drive) => ['-blockdev', JSON.stringify(blockNode(drive))]),
-    devices(plan.drives).flatMap((device) => ['-device', JSON.stringify(device)]),
+    kernel(plan.boot),
+    Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
+    json('-object', [...objects, ...limits, ...plan.drives.flatMap(passwordSecret)]),
+    json('-blockdev', plan.drives.map(blockNode)),
+    json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
+    json('-device', (plan.passthrough ?? []).map(passedDevice)),
+    plan.seed ? seedDrive(files.seed) : [],
   ].flat()
+}
+
+function kernel(boot: BootPlan): string[] {
+  if ('drive' in boot) return []
+  const { kernel, initrd, append } = boot
+  return [
+    '-kernel',
+    kernel,
+    ...(initrd === undefined ? [] : ['-initrd', initrd]),
+    '-append',
+    append,
+  ]
+}
+
+/** https://www.qemu.org/docs/master/specs/fw_cfg.html: names of a user's own begin with opt/. */
+function firmwareFile(name: string, path: string): string[] {
+  return ['-fw_cfg', `name=opt/kvmio/${name},file=${escapeOption(path)}`]
+}
+
+// Cloud images have virtio, whatever the buses of the drives are. Without a serial number it is no drive, and not counted.
+function seedDrive(path: string): string[] {
+  const file = { driver: 'file', filename: path, 'read-only': true }
+  const node = { 'node-name': 'seed', driver: 'raw', 'read-only': true, file }
+  const device = { driver: 'virtio-blk-pci', id: 'seed', drive: 'seed' }
+  return [...json('-blockdev', [node]), ...json('-device', [device])]
+}
+
+function json(option: string, values: readonly unknown[]): string[] {
+  return values.flatMap((value) => [option, JSON.stringify(value)])
 }
 
 // As root, qemu opens its images and sockets and then becomes somebody else, so that no folder above them has to let
@@ -64,94 +105,19 @@ function serialPort(id: string, path: string, log: string): string[] {
   ]
 }
 
-function blockNode({ name, format, cache, aio, sizeBytes, backend }: DrivePlan) {
-  const { direct, noFlush } = CACHE_MODES[cache]
-  const options = { direct, 'no-flush': noFlush }
-  // A volume is rounded up to whole extents, and a disk is as large as it is: the guest sees what was asked for.
-  const size = format === 'raw' && backend.kind !== 'file' ? { size: sizeBytes } : {}
+/** qemu's: https://www.kernel.org/doc/html/latest/driver-api/vfio.html */
+function passedDevice({ name, pci, guestAddress }: PassthroughPlan): Record<string, unknown> {
+  const addr = guestAddress.replace(/^0000:00:/, '')
+  return { driver: 'vfio-pci', host: pci, id: driveId({ name }), bus: 'pci.0', addr }
+}
+
+/** A guest that runs out of memory gets its own back from the balloon before it kills a process. */
+function balloonDevice({ freePageReporting, pollSeconds }: BalloonPlan): Record<string, unknown> {
   return {
-    'node-name': `format-${name}`,
-    driver: format,
-    ...size,
-    cache: options,
-    file: { 'node-name': `file-${name}`, ...protocol(name, backend, aio), cache: options },
-  }
-}
-
-/** The password of a network drive, which qemu reads from its file before it becomes somebody else. */
-function secret({ name, backend }: DrivePlan): string[] {
-  if (backend.kind !== 'url' || backend.passwordFile === undefined) return []
-  const object = { 'qom-type': 'secret', id: `secret-${name}`, file: backend.passwordFile }
-  return ['-object', JSON.stringify(object)]
-}
-
-/** The driver that opens a drive's data, and how it finds it. */
-function protocol(name: string, backend: Backend, aio: DrivePlan['aio']): Record<string, unknown> {
-  switch (backend.kind) {
-    case 'file':
-      return { driver: 'file', filename: backend.path, aio }
-    case 'device':
-      return { driver: 'host_device', filename: backend.path, aio }
-    case 'url': {
-      const found = parseNetworkUrl(backend.url)
-      if ('problem' in found) throw new TypeError(found.problem)
-      const { options, secret } = found.disk
-      const password = secret !== undefined && backend.passwordFile !== undefined
-      return { ...options, ...(password ? { [secret]: `secret-${name}` } : {}) }
-    }
-  }
-}
-
-const UNITS_PER_IDE_BUS = 2
-
-/** The controllers that the drives' buses need; virtio-blk and nvme disks are their own. */
-function controllers(drives: readonly DrivePlan[]): string[] {
-  const driver = { sata: 'ahci', scsi: 'lsi53c895a', 'virtio-scsi': 'virtio-scsi-pci' } as const
-  const buses = new Set(drives.map(({ bus }) => bus))
-  return Object.entries(driver).flatMap(([bus, driver]) =>
-    buses.has(bus as DrivePlan['bus'])
-      ? ['-device', JSON.stringify({ driver, id: controllerId(bus) })]
-      : [],
-  )
-}
-
-function controllerId(bus: string): string {
-  return `controller-${bus}`
-}
-
-function devices(drives: readonly DrivePlan[]): Record<string, unknown>[] {
-  const used = new Map<string, number>()
-  return drives.map((drive) => {
-    const index = used.get(drive.bus) ?? 0
-    used.set(drive.bus, index + 1)
-    return {
-      ...place(drive.bus, index),
-      id: driveId(drive),
-      drive: `format-${drive.name}`,
-      serial: drive.name,
-      'write-cache': CACHE_MODES[drive.cache].writeCache ? 'on' : 'off',
-    }
-  })
-}
-
-/** The qemu device of a bus's n-th disk, and where it is plugged in. */
-function place(bus: DrivePlan['bus'], index: number): Record<string, unknown> {
-  switch (bus) {
-    case 'virtio-blk':
-      return { driver: 'virtio-blk-pci' }
-    case 'nvme':
-      return { driver: 'nvme' }
-    case 'ide':
-      return {
-        driver: 'ide-hd',
-        bus: `ide.${Math.floor(index / UNITS_PER_IDE_BUS)}`,
-        unit: index % UNITS_PER_IDE_BUS,
-      }
-    case 'sata':
-      return { driver: 'ide-hd', bus: `${controllerId(bus)}.${index}` }
-    case 'scsi':
-      return { driver: 'scsi-hd', bus: `${controllerId(bus)}.0`, 'scsi-id': index }
-    case 'virtio-scsi':
-      return { driver: 'scsi-hd', bus: `${controllerId(bus)}.0`, lun: index }
+    driver: 'virtio-balloon-pci',
+    id: BALLOON_ID,
+    'deflate-on-oom': true,
+    'free-page-reporting': freePageReporting,
+    'guest-stats-polling-interval': pollSeconds,
   }
 }

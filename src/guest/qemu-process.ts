@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, DeadlineError, KvmioError, messageOf } from '../lib/errors.ts'
 import { startDetached } from '../lib/process.ts'
@@ -6,6 +6,7 @@ import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { Qmp } from '../source/qmp.ts'
 import { qemuArgv } from './argv.ts'
 import { type VmPlan, vmFiles } from './plan.ts'
+import { createSeed } from './systems/seed.ts'
 
 /** Which process is meant, whatever has been started since: a pid comes back, its start time does not. */
 export interface ProcessIdentity {
@@ -32,14 +33,14 @@ export async function startQemu(
 ): Promise<QemuProcess> {
   await rm(plan.directory, { recursive: true, force: true })
   await mkdir(plan.directory, { recursive: true, mode: 0o700 })
+  await writeInputs(plan)
   const log = await open(vmFiles(plan.directory).qemuLog, 'w')
   try {
     const name = `vm ${plan.name}: qemu`
     const args = qemuArgv(plan)
     const { pid, ended } = await startDetached({
       name,
-      file: binary,
-      args,
+      ...withLockedMemory(plan, binary, args),
       cwd: plan.directory,
       output: log.fd,
     })
@@ -47,6 +48,28 @@ export async function startQemu(
   } finally {
     await log.close()
   }
+}
+
+// What qemu needs beside the guest's memory, as much as libvirt gives it: the devices' own memory is mapped too.
+const LOCKED_BESIDE_BYTES = 2 ** 30
+
+/**
+ * A device that reaches into the guest's memory has it locked, and each time that the guest's firmware moves a piece of
+ * it, it is locked anew: by a qemu that is no longer root, and so under the limit of that user (8 MiB on Debian 12).
+ */
+function withLockedMemory(plan: VmPlan, file: string, args: string[]) {
+  if (!plan.passthrough) return { file, args }
+  const limit = plan.memoryBytes + LOCKED_BESIDE_BYTES
+  return { file: 'prlimit', args: [`--memlock=${limit}`, file, ...args] }
+}
+
+/** What qemu hands to the guest beside its drives. */
+async function writeInputs({ name, directory, files = {}, seed }: VmPlan): Promise<void> {
+  const at = vmFiles(directory)
+  for (const [file, text] of Object.entries(files)) {
+    await writeFile(at.firmware(file), text, { mode: 0o600 })
+  }
+  if (seed) await createSeed(at.seed, name, seed)
 }
 
 /** Connects to a qemu that is coming up. Throws with qemu's own words when it ends instead. */

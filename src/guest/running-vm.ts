@@ -6,9 +6,12 @@ import { KvmioError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
 import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
-import { type PhaseLine, PhaseLog } from '../source/phase-channel.ts'
+import { type PhaseLine, PhaseLog, type PhaseResult } from '../source/phase-channel.ts'
+import { type Result, ResultParts } from '../source/phase-result.ts'
 import { isSameProcess } from '../source/proc.ts'
 import { Qmp, type QmpEvent } from '../source/qmp.ts'
+import { Balloon, type LastMemory } from './balloon.ts'
+import { driveOfNode } from './block-node.ts'
 import { identityOf, type VmPlan, vmFiles } from './plan.ts'
 import { endingOf, endProcess, lastLines, type QemuProcess, waitForEnd } from './qemu-process.ts'
 
@@ -28,6 +31,8 @@ export interface VmListener {
   started(process: { pid: number; startTicks: number }): void
   /** When the guest's uptime was 0, as Unix seconds: what turns its clock into ours. */
   booted(bootTime: number): void
+  /** Something that the guest has told in full; the same one may come again after a take-over. */
+  result(result: Result): void
   /** All phases up to an offset of the phase log. */
   phases(offset: number, phases: readonly PhaseRow[]): void
   /** How it went, while its qemu still waits with the last counters. */
@@ -51,6 +56,7 @@ export interface VmEnd {
 export interface LastSample {
   drives: DriveStats[]
   guestDisks: readonly GuestDisk[]
+  memory: LastMemory
 }
 
 /** The phase that a guest is in after its last line. */
@@ -70,12 +76,15 @@ export class RunningVm {
   readonly #context: VmContext
   readonly #listener: VmListener
   readonly #phaseLog: PhaseLog
+  readonly #balloon: Balloon
   #woken = Promise.withResolvers<void>()
   #bootTime: number | undefined
   #phases: PhaseRow[]
   #phaseSince: number
   #disks = new Map<string, GuestDisk>()
   #errors: string[] = []
+  readonly #results = new ResultParts()
+  #resultOffset = 0
   #verdict: VmEnd | undefined
   #guestOff = false
 
@@ -92,6 +101,7 @@ export class RunningVm {
     this.#context = context
     this.#listener = listener
     this.#phaseLog = new PhaseLog(vmFiles(plan.directory).phaseLog, progress?.phaseOffset ?? 0)
+    this.#balloon = new Balloon(plan, context.procRoot, process.pid)
     this.#bootTime = progress?.bootTime
     this.#phases = [...(progress?.phases ?? [])]
     this.#phaseSince = context.now()
@@ -102,6 +112,8 @@ export class RunningVm {
       pid: process.pid,
       adopted: progress !== undefined,
       qmp,
+      memoryBytes: plan.memoryBytes,
+      ...(plan.balloon ? { balloon: this.#balloon.record } : {}),
       cgroup: plan.cgroup,
       guestDisks,
     }
@@ -148,6 +160,7 @@ export class RunningVm {
     if (status === 'shutdown') this.#guestOff = true // it went off while no kvmio watched
     while (!this.#verdict && !this.#guestOff) {
       await this.#readPhases()
+      await this.#balloon.follow(this.record.qmp, this.#phases)
       await this.#checkProcess()
       this.#checkDeadline()
       await Promise.race([sleep(POLL_MS), this.#woken.promise])
@@ -157,6 +170,8 @@ export class RunningVm {
   }
 
   async #readPhases(): Promise<void> {
+    // A result whose end is still to come has to be read again from its beginning by a later kvmio.
+    if (!this.#results.isOpen) this.#resultOffset = this.#phaseLog.offset
     const lines = await this.#phaseLog.read()
     if (lines.length === 0) return
     this.#setBootTime(lines)
@@ -164,11 +179,15 @@ export class RunningVm {
     if (phases.length === 0) return
     this.#phases.push(...phases)
     this.#phaseSince = this.#context.now()
-    this.#listener.phases(this.#phaseLog.offset, phases)
+    const offset = this.#results.isOpen ? this.#resultOffset : this.#phaseLog.offset
+    this.#listener.phases(offset, phases)
   }
 
   #take(line: PhaseLine): PhaseRow[] {
     const { seq, uptime } = line
+    if (line.kind === 'result') return this.#takeResult(line)
+    const isTold = seq <= (this.#phases.at(-1)?.seq ?? 0) // what was read again for a result's sake
+    if (isTold && (line.kind === 'phase' || line.kind === 'end')) return []
     // A guest can tell that it boots only when its kernel has done most of it: the phase began with the guest's clock.
     if (line.kind === 'phase')
       return [{ seq, phase: line.phase, uptime: line.phase === 'boot' ? 0 : uptime }]
@@ -182,6 +201,19 @@ export class RunningVm {
         this.#verdict ??= { outcome: 'failed', reason: `vm ${this.plan.name}: ${reason}` }
       }
       return [{ seq, phase: OFF, uptime }]
+    }
+    return []
+  }
+
+  #takeResult(line: PhaseResult): [] {
+    try {
+      const result = this.#results.take(line)
+      if (result) this.#listener.result(result)
+    } catch (error) {
+      this.#verdict ??= {
+        outcome: 'failed',
+        reason: `vm ${this.plan.name}: ${messageOf(error)}`,
+      }
     }
     return []
   }
@@ -214,7 +246,7 @@ export class RunningVm {
   #checkDeadline(): void {
     const { boot, phase } = this.plan.deadlines
     const last = this.#phases.at(-1)
-    const limit = last ? phase : boot
+    const limit = last || this.plan.mayBeSilent ? phase : boot
     if (this.#context.now() - this.#phaseSince <= limit) return
     throw new KvmioError(
       last
@@ -226,7 +258,7 @@ export class RunningVm {
   #onEvent({ event, data }: QmpEvent): void {
     if (event === 'SHUTDOWN') this.#guestOff = true
     if (event === 'BLOCK_IO_ERROR' && data?.action === 'stop') {
-      const drive = String(data['node-name'] ?? '').replace(/^(format|file)-/, '')
+      const drive = driveOfNode(String(data['node-name'] ?? ''))
       const why = data.nospace
         ? 'no space left under its image'
         : String(data.reason ?? 'I/O error')
@@ -242,15 +274,20 @@ export class RunningVm {
   #ownVerdict(): VmEnd {
     if (this.#phases.at(-1)?.phase === OFF) return { outcome: 'passed' }
     const last = this.#phases.at(-1)
+    if (!last && this.plan.mayBeSilent && this.#guestOff) return { outcome: 'passed' }
     const when = last ? `in phase "${last.phase}"` : 'before its first phase'
     const reason = `vm ${this.plan.name} went off ${when} without saying how it ended`
     return { outcome: 'failed', reason }
   }
 
   async #lastSample(): Promise<LastSample | undefined> {
-    if (!this.record.qmp.isOpen) return undefined
+    const { qmp, guestDisks } = this.record
+    if (!qmp.isOpen) return undefined
+    const { neverTold } = this.#balloon
+    if (neverTold !== undefined) this.#context.log.warn(`vm ${this.plan.name}: ${neverTold}`)
     try {
-      return { drives: await readBlockStats(this.record.qmp), guestDisks: this.record.guestDisks() }
+      const [drives, memory] = await Promise.all([readBlockStats(qmp), this.#balloon.last(qmp)])
+      return { drives, guestDisks: guestDisks(), memory }
     } catch (error) {
       this.#context.log.warn({ vm: this.plan.name, err: error }, 'no last sample')
       return undefined

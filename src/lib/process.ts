@@ -16,6 +16,8 @@ export interface RunOptions {
   input?: string | Uint8Array
   cwd?: string
   signal?: AbortSignal
+  /** What ends it when it takes too long or is given up; SIGTERM by default, and SIGKILL five seconds later. */
+  killSignal?: NodeJS.Signals
 }
 
 /** Runs a command to its end. Throws {@link ProcessError} unless it exits with 0. Never through a shell. */
@@ -24,12 +26,13 @@ export async function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<string> {
-  const { name = file, timeoutMs, input, cwd, signal } = options
+  const { name = file, timeoutMs, input, cwd, signal, killSignal } = options
   const result = await execa(file, args, {
     input,
     cwd,
     timeout: timeoutMs,
     cancelSignal: signal,
+    killSignal,
     reject: false,
     env: { LC_ALL: 'C' },
   } as Options)

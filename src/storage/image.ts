@@ -1,13 +1,28 @@
 import type { Backend } from '../attribution/records.ts'
+import type { DriveConfig } from '../config/schema.ts'
 import { run } from '../lib/process.ts'
+import { imageSpaceBytes } from './image-space.ts'
+import { copyImage, type SourceImage } from './source-image.ts'
 
-export type ImageFormat = 'raw' | 'qcow2'
+export type ImageFormat = DriveConfig['format']
 
-export interface ImageOptions {
+/** What an image is made as. https://www.qemu.org/docs/master/system/images.html */
+export interface ImageOptions
+  extends Pick<DriveConfig, 'preallocation' | 'clusterSize' | 'lazyRefcounts' | 'extendedL2'> {
   backend: Backend
   format: ImageFormat
   /** As the guest sees it. */
   sizeBytes: number
+  /** The images under it, the lowest first. */
+  backing: readonly Layer[]
+  /** What it holds from the start, unless there are images under it: then the lowest does. */
+  source?: SourceImage
+}
+
+/** One image of a chain. */
+export interface Layer {
+  backend: Backend
+  format: ImageFormat
 }
 
 /** What makes room for a drive's data and gives it back; a tier does. */
@@ -16,23 +31,35 @@ export interface ImageRoom {
   release(backend: Backend): Promise<void>
 }
 
-/** Makes the empty image of a drive, in place of what an abandoned run left under the same name. */
+/** Makes the image of a drive, empty but for its source, in place of what an abandoned run left under the same name. */
 export async function createImage(
   room: ImageRoom,
-  { backend, format, sizeBytes }: ImageOptions,
+  image: ImageOptions,
   signal?: AbortSignal,
 ): Promise<void> {
+  const { backend } = image
   await room.release(backend)
-  await room.allocate(backend, imageSpaceBytes(format, sizeBytes))
-  if (format === 'raw' && backend.kind !== 'file') return // what is there has its size
+  await room.allocate(backend, imageSpaceBytes(image))
   try {
-    // The name stands alone here, so commas in it are plain; an absolute path cannot be taken for a protocol.
-    const args = ['create', '-q', '-f', format, placeOf(backend), String(sizeBytes)]
-    await run('qemu-img', args, { signal })
+    // What is there has its size.
+    const isThere = image.format === 'raw' && backend.kind !== 'file'
+    if (!isThere) await run('qemu-img', createArgv(image), { signal })
+    if (image.source && image.backing.length === 0) await copyImage(image.source, image, signal)
   } catch (error) {
     await room.release(backend)
     throw error
   }
+}
+
+/** qemu-img's arguments. The name stands alone, so commas in it are plain; an absolute path is no protocol's. */
+export function createArgv(image: ImageOptions): string[] {
+  const { backend, format, sizeBytes, backing } = image
+  const below = backing.at(-1)
+  return [
+    ['create', '-q', '-f', format, '-o', optionWords(image).join()],
+    below ? ['-b', placeOf(below.backend), '-F', below.format] : [],
+    [placeOf(backend), String(sizeBytes)],
+  ].flat()
 }
 
 /** The backend as programs of qemu's take it for a file name. */
@@ -40,26 +67,12 @@ export function placeOf(backend: Backend): string {
   return backend.kind === 'url' ? backend.url : backend.path
 }
 
-/**
- * The most that an image can come to take, in bytes: with qcow2 each cluster written, and the tables for that.
- * https://www.qemu.org/docs/master/interop/qcow2.html
- */
-export function imageSpaceBytes(format: ImageFormat, sizeBytes: number): number {
-  if (format === 'raw') return sizeBytes
-  const data = Math.ceil(sizeBytes / CLUSTER)
-  const l2 = Math.ceil(data / ENTRIES)
-  const l1 = Math.ceil(l2 / ENTRIES)
-  const used = 1 + l1 + l2 + data // the first one is the header
-  // Each refcount block counts itself and the table too, so the sum grows until it holds.
-  let clusters = used
-  for (;;) {
-    const blocks = Math.ceil(clusters / REFCOUNTS)
-    const next = used + blocks + Math.ceil(blocks / ENTRIES)
-    if (next === clusters) return clusters * CLUSTER
-    clusters = next
-  }
+function optionWords(image: ImageOptions): string[] {
+  const { preallocation, clusterSize, lazyRefcounts, extendedL2 } = image
+  return [
+    `preallocation=${preallocation}`,
+    ...(clusterSize === undefined ? [] : [`cluster_size=${clusterSize}`]),
+    ...(lazyRefcounts ? ['lazy_refcounts=on'] : []),
+    ...(extendedL2 ? ['extended_l2=on'] : []),
+  ]
 }
-
-const CLUSTER = 65_536
-const ENTRIES = CLUSTER / 8 // 64-bit entries of an L1, L2 or refcount table in one cluster
-const REFCOUNTS = CLUSTER / 2 // 16-bit refcounts in one block

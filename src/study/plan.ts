@@ -1,7 +1,11 @@
+import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
+import { imageDrives } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
-import { driveProblem, memoryProblem } from '../config/rules.ts'
+import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
+import { systemProblems } from '../config/system-rules.ts'
+import { workloadProblems } from '../config/workload-rules.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -9,6 +13,8 @@ export interface CasePlan {
   name: string
   factors: Record<string, FactorValue>
   guest: GuestConfig
+  /** With the case's own number of vms, workload and host cache. */
+  study: StudyConfig
   /** Why it cannot run: the rule that it breaks, or what this host lacks. */
   skip?: string
 }
@@ -20,9 +26,12 @@ export function planCases(
   tiers: Readonly<Record<string, TierConfig>> = {},
 ): CasePlan[] {
   return combinations(Object.entries(study.factors)).map((factors) => {
-    const varied = withFactors(guest, factors)
-    const skip = guestProblem(varied) ?? placementProblem(varied, study.vms, (name) => tiers[name])
-    return { name: caseName(Object.values(factors)), factors, guest: varied, skip }
+    const varied = withFactors(guest, study, factors)
+    const skip =
+      guestProblem(varied.guest) ??
+      placementProblem(varied.guest, varied.study.vms, (name) => tiers[name]) ??
+      workloadProblem(varied)
+    return { name: caseName(Object.values(factors)), factors, ...varied, skip }
   })
 }
 
@@ -30,16 +39,26 @@ export function planCases(
 function guestProblem(guest: GuestConfig): string | undefined {
   const memory = memoryProblem(guest)
   if (memory !== undefined) return `memory: ${memory}`
+  const balloon = balloonProblem(guest)
+  if (balloon !== undefined) return `balloon: ${balloon}`
   for (const [name, drive] of Object.entries(guest.drives)) {
-    const problem = driveProblem(drive)
-    if (problem !== undefined) return `drives.${name}: ${problem}`
+    const [problem] = driveProblems(drive)
+    if (problem !== undefined)
+      return `${['drives', name, ...problem.path].join('.')}: ${problem.message}`
   }
-  return undefined
+  const [problem] = [...busProblems(guest.drives), ...systemProblems(guest)]
+  return problem && `${problem.path.join('.')}: ${problem.message}`
+}
+
+function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
+  const { workload } = study
+  const [problem] = workloadProblems(workload, guest)
+  return problem && `${['workload', workload.kind, ...problem.path].join('.')}: ${problem.message}`
 }
 
 /** The tiers that a guest's drives stand on. */
 export function tiersOf(guest: GuestConfig): string[] {
-  return [...new Set(Object.values(guest.drives).map(({ tier }) => tier))]
+  return [...new Set(imageDrives(guest).map(([, { tier }]) => tier))]
 }
 
 /** The order of a block: random, and the same again for the same seed and block. */

@@ -1,13 +1,16 @@
-import { CACHE_MODES } from '../guest/cache-mode.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StudyConfig } from '../config/schema.ts'
+import { fioSummary } from '../guest/fio-summary.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
 import { identityOf, type VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
 import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/journal.ts'
-import { KvmioError, messageOf } from '../lib/errors.ts'
-import { drain } from '../storage/drain.ts'
-import { createImage } from '../storage/image.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { giveBackFunctions, takeFunctions } from './functions.ts'
+import { settleAfter, settleBefore } from './host-state.ts'
+import { createImages, createShared, removeImages } from './images.ts'
 import { LoadRecorder } from './load-recorder.ts'
 
 /** What a run is called in the journal and in events. */
@@ -26,33 +29,61 @@ interface Member {
   phases: PhaseRow[]
 }
 
+/** What a run does beside what its vms' plans say. */
+export type RunSettings = Pick<StudyConfig, 'stagger' | 'hostCache'>
+
 /** Starts the vms of a run that is in the journal, and sees it to its end. */
 export async function startRun(
   identity: RunIdentity,
   vms: readonly { id: number; plan: VmPlan }[],
+  settings: RunSettings,
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<RunSummary> {
   const members: Member[] = vms.map((vm) => ({ ...vm, phases: [] }))
-  const launch = async (member: Member): Promise<void> => {
+  const plans = vms.map(({ plan }) => plan)
+  const given = (error: unknown): VmEnd =>
+    signal.aborted
+      ? { outcome: 'abandoned', reason: abandonedBy(signal) }
+      : { outcome: 'failed', reason: messageOf(error) }
+  // All images first, so that the making of one is no load beside another's guest.
+  const shared = createShared(plans, context, signal)
+  const made = members.map(async (member) => {
     try {
-      for (const drive of member.plan.drives) {
-        const tier = context.tier(drive.tier)
-        if (!tier) throw new KvmioError(`tier ${drive.tier} of drive ${drive.name} is not there`)
-        await createImage(tier, drive, signal)
-      }
-      signal.throwIfAborted()
+      await shared
+      await createImages(member.plan, context, signal)
+      await takeFunctions(member.plan, context)
+    } catch (error) {
+      endUnstarted(member, given(error), context)
+    }
+  })
+  await Promise.all(made)
+  if (members.every(({ end }) => !end)) {
+    await settleBefore(plans, settings.hostCache, context, signal).catch((error) => {
+      for (const member of members) endUnstarted(member, given(error), context)
+    })
+  }
+  return await finishRun(identity, members, context, signal, async (member, stopped) => {
+    try {
+      const delayMs = members.indexOf(member) * settings.stagger * 1000
+      if (delayMs > 0) await sleep(delayMs, undefined, { signal: stopped })
+      stopped.throwIfAborted()
       member.vm = await launchVm(member.plan, context.vm, listenerOf(member, identity, context))
       context.registry.add(member.vm)
     } catch (error) {
-      const outcome = signal.aborted ? 'abandoned' : 'failed'
-      member.end = { outcome, reason: signal.aborted ? abandonedBy(signal) : messageOf(error) }
-      context.journal.vmEnded(member.id, member.end.outcome, member.end.reason)
-      context.registry.ended(identityOf(member.plan), member.end.outcome)
+      const end: VmEnd = stopped.aborted
+        ? { outcome: 'abandoned', reason: stopped.reason }
+        : { outcome: 'failed', reason: messageOf(error) }
+      endUnstarted(member, end, context)
     }
-  }
-  await Promise.all(members.map(launch))
-  return await finishRun(identity, members, context, signal)
+  })
+}
+
+/** That a vm could not be had, or was not wanted any more, is how it went. */
+function endUnstarted(member: Member, end: VmEnd, { journal, registry }: StudyContext): void {
+  member.end = end
+  journal.vmEnded(member.id, end.outcome, end.reason)
+  registry.ended(identityOf(member.plan), end.outcome)
 }
 
 /**
@@ -90,60 +121,56 @@ function memberOf({ id, plan, outcome, phases }: UnfinishedVm): Member {
   return { id, plan: plan as VmPlan, end: outcome && { outcome }, phases: [...phases] }
 }
 
-/** Waits for every vm, and for the device to have what they wrote; then the run has ended. */
+/**
+ * Begins the vms that have not begun, waits for every one, and for the device to have what they wrote; then the run has
+ * ended. `stopped` comes, with the reason, when a vm is no longer to begin.
+ */
 async function finishRun(
   identity: RunIdentity,
   members: readonly Member[],
   context: StudyContext,
   signal: AbortSignal,
+  begin: (member: Member, stopped: AbortSignal) => Promise<void> = async () => {},
 ): Promise<RunSummary> {
-  const stopAll = (reason: string) => Promise.all(members.map(({ vm }) => vm?.stop(reason)))
+  const stopping = new AbortController()
+  const stopAll = (reason: string) => {
+    stopping.abort(reason)
+    return Promise.all(members.map(({ vm }) => vm?.stop(reason)))
+  }
   const onAbort = () => void stopAll(abandonedBy(signal))
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
+  const plans = members.map(({ plan }) => plan)
   const recorder = new LoadRecorder(members, context)
+  const seeThrough = async (member: Member): Promise<void> => {
+    if (!member.end && !member.vm) await begin(member, stopping.signal)
+    if (stopping.signal.aborted) await member.vm?.stop(stopping.signal.reason)
+    if (member.end?.outcome === 'failed') await stopAll(`vm ${member.plan.name} did not run`)
+    await waitFor(member, context, stopAll)
+  }
   try {
     // One vm that fails or cannot be had ends the run: what the others measure is no longer the case that was planned.
     const failed = members.find(({ end }) => end && end.outcome !== 'passed')
     if (failed) await stopAll(`vm ${failed.plan.name} did not run`)
-    await Promise.all(members.map((member) => waitFor(member, context, stopAll)))
-    await drainTiers(members, context, signal)
+    await Promise.all(members.map(seeThrough))
+    await settleAfter(plans, context, signal).catch((error) => {
+      context.vm.log.warn({ err: error }, 'the run ends before its data was on the device')
+    })
   } finally {
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
-    await removeImages(members, context)
+    await removeImages(plans, context)
+    await giveBackFunctions(plans, context)
   }
   const { outcome, reason } = verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)
-  return { ...identity, outcome, reason, phases: slowestPhases(members), ...recorder.summary() }
-}
-
-/** The written data on its device; a tier that cannot say so costs no more than a warning. */
-async function drainTiers(
-  members: readonly Member[],
-  context: StudyContext,
-  signal: AbortSignal,
-): Promise<void> {
-  const { vm, tier } = context
-  const drives = members.flatMap(({ plan }) => plan.drives)
-  const directories = [
-    ...new Set(drives.map((drive) => tier(drive.tier)?.tier.directory ?? '')),
-  ].filter(Boolean)
-  const devices = drives.flatMap(({ backend }) => (backend.kind === 'device' ? [backend.path] : []))
-  const hostCached = drives.some(({ cache }) => !CACHE_MODES[cache].direct)
-  try {
-    await drain({ directories, devices, hostCached, procRoot: vm.procRoot, signal })
-  } catch (error) {
-    vm.log.warn({ err: error }, 'the run ends before its data was on the device')
-  }
-}
-
-/** An image that cannot be removed, on a disk that has died, must not cost the run its end in the journal. */
-async function removeImages(members: readonly Member[], { vm, tier }: StudyContext): Promise<void> {
-  for (const drive of members.flatMap(({ plan }) => plan.drives)) {
-    await tier(drive.tier)
-      ?.release(drive.backend)
-      .catch((error) => vm.log.warn({ err: error }, 'an image stays'))
+  return {
+    ...identity,
+    outcome,
+    reason,
+    phases: slowestPhases(members),
+    ...recorder.summary(),
+    fio: fioOf(identity, context),
   }
 }
 
@@ -163,6 +190,7 @@ function listenerOf(member: Member, identity: RunIdentity, context: StudyContext
   return {
     started: ({ pid, startTicks }) => journal.vmStarted(member.id, pid, startTicks),
     booted: (bootTime) => journal.vmBooted(member.id, bootTime),
+    result: ({ name, content }) => journal.vmResult(member.id, name, content),
     phases(offset, phases) {
       journal.vmPhases(member.id, offset, phases)
       member.phases.push(...phases)
@@ -174,6 +202,16 @@ function listenerOf(member: Member, identity: RunIdentity, context: StudyContext
       if (member.vm) await context.takeLast(member.vm.record)
       journal.vmEnded(member.id, end.outcome, end.reason, end.lastSample)
     },
+  }
+}
+
+/** What fio said in the run's vms; a result that is none costs no more than a warning. */
+function fioOf({ run }: RunIdentity, { journal, vm }: StudyContext): RunSummary['fio'] {
+  try {
+    return fioSummary(journal.runResults(run, 'fio').map(({ content }) => content))
+  } catch (error) {
+    vm.log.warn({ err: error }, "fio's result is in the journal and cannot be summed up")
+    return undefined
   }
 }
 

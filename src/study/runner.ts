@@ -1,12 +1,18 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { imageDrives, passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { rootDrive } from '../config/system-rules.ts'
+import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
+import { coldProblem } from '../storage/host-cache.ts'
+import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { withFunctions } from './functions.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
@@ -35,7 +41,10 @@ export async function runStudy(
 ): Promise<StudySummary> {
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
-  const cases = planCases(study, guest).map((point) => withTiers(point, study.vms, context))
+  const cold = await coldProblem(context.vm.procRoot)
+  const cases = await Promise.all(
+    planCases(study, guest).map((point) => withFunctions(withHost(point, cold, context), context)),
+  )
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -46,10 +55,10 @@ export async function runStudy(
     study: name,
     cases: runnable.map(({ name }) => name),
     skipped,
-    vms: study.vms,
+    vms: Math.max(...cases.map(({ study }) => study.vms)),
   })
   if (runnable.length === 0) throw new KvmioError(nothingToRun(name, skipped))
-  const problem = await spaceProblem(runnable, study.vms, context.tier)
+  const problem = await spaceProblem(runnable, context.tier)
   if (problem !== undefined) throw new KvmioError(`study ${name}: ${problem}`)
   const runs: RunSummary[] = []
   const blocks =
@@ -95,7 +104,6 @@ async function runBlock(
     if (runs.length > 0) await rest(study.pause, signal)
     const summary = await runCase(
       name,
-      study,
       point,
       block,
       { done: done.size, of: order.length },
@@ -114,7 +122,6 @@ async function runBlock(
 /** Undefined when the signal came before it had begun. */
 async function runCase(
   studyName: string,
-  study: StudyConfig,
   point: CasePlan,
   block: BlockRow,
   progress: { done: number; of: number },
@@ -122,14 +129,15 @@ async function runCase(
   signal: AbortSignal,
 ): Promise<RunSummary | undefined> {
   const { journal, onEvent } = context
-  const tiers = tiersOf(point.guest)
+  const tiers = [...tiersOf(point.guest), ...passedThrough(point.guest).map(({ pci }) => pci)]
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
-    const plans = planVms(studyName, study, point, {
+    const plans = planVms(studyName, point, {
       stateDir: context.stateDir,
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
+      source: await systemSource(point.guest, context, signal),
       cgroup: context.cgroup,
       runAs: context.runAs,
     })
@@ -143,7 +151,7 @@ async function runCase(
     const identity = { study: studyName, case: point.name, block: block.number, run }
     onEvent({ type: 'run-started', ...identity, ...progress })
     const members = plans.map((plan, index) => ({ id: vmIds[index]!, plan }))
-    const summary = await startRun(identity, members, context, signal)
+    const summary = await startRun(identity, members, point.study, context, signal)
     onEvent({ type: 'run-ended', ...summary })
     return summary
   } catch (error) {
@@ -159,10 +167,34 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-function withTiers(point: CasePlan, vms: number, context: StudyContext): CasePlan {
+/** The image that the system on the guest's first drive comes from; undefined when it is on none. */
+async function systemSource(
+  guest: GuestConfig,
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<SourcePlan | undefined> {
+  const { system } = guest
+  const name = rootDrive(guest)
+  if (name === undefined) return undefined
+  const source: SourcePlan =
+    typeof system === 'object' && 'image' in system
+      ? { path: system.image, format: system.format }
+      : { path: (await context.debian()).image, format: 'raw' }
+  const sizeBytes = Object.fromEntries(imageDrives(guest))[name]!.size
+  await checkSource(source, { name, sizeBytes }, signal)
+  return source
+}
+
+/** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
+function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
   if (point.skip !== undefined) return point
-  const skip = placementProblem(point.guest, vms, (name) => context.tier(name)?.config)
-  if (skip !== undefined) return { ...point, skip }
+  if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const placement = placementProblem(
+    point.guest,
+    point.study.vms,
+    (name) => context.tier(name)?.config,
+  )
+  if (placement !== undefined) return { ...point, skip: placement }
   for (const name of tiersOf(point.guest)) {
     const unavailable = context.tier(name)?.tier.unavailable
     if (unavailable !== undefined)

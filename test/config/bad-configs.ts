@@ -6,6 +6,16 @@ const guest = (text: string) => `${tier('{ directory: /images }')}guests:\n  stu
 const drive = (text: string) => guest(`{ drives: { root: ${text} } }`)
 const study = (text: string) =>
   `${drive('{ tier: local, size: 1GiB }')}studies:\n  demo:\n    guest: student\n${text}\n`
+/** A study of a guest with the system debian; its workload stands in line 9. */
+const inDebian = (drive: string, workload: string, more = '') =>
+  `${tier('{ directory: /images }')}guests:
+  student: { system: debian,${more}
+    drives: { root: ${drive} } }
+studies:
+  demo:
+    guest: student
+    workload: ${workload}
+`
 const write = (text: string) => study(`    workload: { boot-write-shutdown: ${text} }`)
 const factors = (text: string) => study(`    workload: { idle: {} }\n    factors: ${text}`)
 const numbers = (count: number, unit = '') =>
@@ -114,7 +124,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key of a drive',
     drive('{ tier: local, size: 1GiB, cahce: none }'),
-    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, cache, aio; did you mean cache?',
+    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
   ],
   [
     'a key that is a number',
@@ -185,6 +195,44 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '4:22: guests.student.memory: expected at least 96MiB for the appliance, got 64MiB',
   ],
   [
+    'a balloon that takes all that the appliance needs',
+    guest('{ balloon: { target: 64MiB }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:33: guests.student.balloon.target: expected at least 96MiB for the appliance, got 64MiB',
+  ],
+  [
+    'a balloon that gives',
+    guest(
+      '{ memory: 128MiB, balloon: { target: 192MiB }, drives: { a: { tier: local, size: 1GiB } } }',
+    ),
+    "4:49: guests.student.balloon.target: expected at most the guest's memory, 128MiB, got 192MiB",
+  ],
+  [
+    'a phase for no target',
+    guest('{ balloon: { at: write }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:29: guests.student.balloon.at: expected a target for what is set at a phase',
+  ],
+  [
+    'guest figures every second and a half',
+    guest('{ balloon: { poll: 1500ms }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:31: guests.student.balloon.poll: expected whole seconds, got "1500ms"',
+  ],
+  [
+    'a balloon that waits for a phase that never comes',
+    study('    workload: { idle: {} }').replace(
+      '{ drives',
+      '{ balloon: { target: 128MiB, at: write }, drives',
+    ),
+    '7:12: studies.demo.guest: expected a guest whose balloon waits for a phase of idle: boot, idle or shutdown, got student, whose balloon waits for write',
+  ],
+  [
+    'a factor of phases that never come',
+    factors('{ balloon.at: [boot, writ] }').replace(
+      '{ drives',
+      '{ balloon: { target: 128MiB }, drives',
+    ),
+    '9:35: studies.demo.factors.balloon.at[1]: expected a phase of idle: boot, idle or shutdown, got "writ"',
+  ],
+  [
     'absurd memory',
     guest('{ memory: 2TiB, drives: { a: { tier: local, size: 1GiB } } }'),
     '4:22: guests.student.memory: expected at most 1TiB, got "2TiB"',
@@ -210,6 +258,48 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '4:24: guests.student.drives.root.size: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got nothing',
   ],
   [
+    'a drive that is nowhere',
+    drive('{ size: 1GiB }'),
+    '4:24: guests.student.drives.root: expected exactly one of tier and passthrough, got neither',
+  ],
+  [
+    'a drive in two places',
+    drive('{ tier: local, passthrough: { pci: 0000:01:00.0 } }'),
+    '4:24: guests.student.drives.root: expected exactly one of tier and passthrough, got both',
+  ],
+  [
+    'a PCI function by another name',
+    drive('{ passthrough: { pci: nvme0 } }'),
+    '4:52: guests.student.drives.root.passthrough.pci: expected the address of a PCI function, such as 0000:01:00.0, got "nvme0"',
+  ],
+  [
+    'a size of a disk that has its own',
+    drive('{ passthrough: { pci: 0000:01:00.0 }, size: 1GiB }'),
+    '4:68: guests.student.drives.root.size: expected no size beside passthrough: it is for a drive on a tier',
+  ],
+  [
+    'a cache of what passes the host by',
+    drive('{ passthrough: { pci: 0000:01:00.0 }, cache: writeback }'),
+    '4:68: guests.student.drives.root.cache: expected no cache beside passthrough: it is for a drive on a tier',
+  ],
+  [
+    'another disk given up than the one that is passed through',
+    drive('{ passthrough: { pci: 0000:01:00.0, overwrite: yes-destroy-root } }'),
+    '4:77: guests.student.drives.root.passthrough.overwrite: expected yes-destroy-0000:01:00.0 or nothing, got "yes-destroy-root"',
+  ],
+  [
+    'one function as two drives',
+    guest(
+      '{ drives: { a: { passthrough: { pci: 0000:01:00.0 } }, b: { passthrough: { pci: 0000:01:00.0 } } } }',
+    ),
+    '4:92: guests.student.drives.b.passthrough.pci: expected a function of its own, got that of drive a: 0000:01:00.0',
+  ],
+  [
+    'one function in two vms',
+    `${drive('{ passthrough: { pci: 0000:01:00.0 } }')}studies:\n  demo: { guest: student, vms: 2, workload: { idle: {} } }\n`,
+    '6:32: studies.demo.vms: drive root is passed through, for one vm at a time, got 2 vms at once',
+  ],
+  [
     'no drives',
     guest('{ memory: 1GiB }'),
     '4:3: guests.student.drives: expected a mapping, got nothing',
@@ -222,7 +312,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown bus',
     drive('{ tier: local, size: 1GiB, bus: virtio }'),
-    '4:62: guests.student.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "virtio"',
+    '4:62: guests.student.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi, pvscsi or nvme, got "virtio"',
   ],
   [
     'a misspelt format',
@@ -232,7 +322,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown system',
     guest('{ system: windows, drives: { a: { tier: local, size: 1GiB } } }'),
-    '4:22: guests.student.system: expected "appliance" or a mapping with kernel, got "windows"',
+    '4:22: guests.student.system: expected appliance, debian, or a mapping with kernel or image, got "windows"',
   ],
   [
     'a system without kernel',
@@ -322,17 +412,62 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an empty workload',
     study('    workload: {}'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got an empty mapping',
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got an empty mapping',
   ],
   [
     'two workloads',
     study('    workload: { idle: {}, boot-write-shutdown: {} }'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got a mapping with idle, boot-write-shutdown',
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got a mapping with idle, boot-write-shutdown',
   ],
   [
     'an unknown workload',
+    study('    workload: { fioo: {} }'),
+    '8:17: studies.demo.workload.fioo: unknown key; known keys are boot-write-shutdown, idle, fio, script; did you mean fio?',
+  ],
+  [
+    'fio without a job',
     study('    workload: { fio: {} }'),
-    '8:17: studies.demo.workload.fio: unknown key; known keys are boot-write-shutdown, idle',
+    '8:17: studies.demo.workload.fio.job: expected the path of a fio job file, or its lines, got nothing',
+  ],
+  [
+    'fio with an empty job',
+    study('    workload: { fio: { job: "" } }'),
+    '8:29: studies.demo.workload.fio.job: expected the path of a fio job file, or its lines, got ""',
+  ],
+  [
+    'a script without lines',
+    study('    workload: { script: { timeout: 5s } }'),
+    '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with timeout',
+  ],
+  [
+    'a script twice',
+    study('    workload: { script: { file: a.sh, run: "true" } }'),
+    '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with file, run',
+  ],
+  [
+    'fio in the appliance',
+    study('    workload: { fio: { job: a.fio } }'),
+    '8:17: studies.demo.workload.fio: the appliance has no fio; expected a guest with the system debian or an image',
+  ],
+  [
+    'the bare disk under the system',
+    inDebian('{ tier: local, size: 1GiB }', '{ fio: { job: a.fio, to: device } }'),
+    '9:40: studies.demo.workload.fio.to: expected filesystem on drive root, which the system is on, got device',
+  ],
+  [
+    'a write into what the system leaves',
+    inDebian('{ tier: local, size: 1GiB }', '{ boot-write-shutdown: { write: 512MiB } }'),
+    '9:47: studies.demo.workload.boot-write-shutdown.write: expected at most 460.8 MiB (nine tenths of what the system leaves of drive root), got 512 MiB',
+  ],
+  [
+    'a drive that the system does not fit on',
+    inDebian('{ tier: local, size: 512MiB }', '{ idle: {} }'),
+    '5:42: guests.student.drives.root.size: expected at least 1 GiB for the system debian, which is on it, got 512 MiB',
+  ],
+  [
+    'too little memory for debian',
+    inDebian('{ tier: local, size: 1GiB }', '{ idle: {} }', ' memory: 96MiB,'),
+    '4:38: guests.student.memory: expected at least 160MiB for debian, got 96MiB',
   ],
   [
     'an unknown schedule',
@@ -660,12 +795,32 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a factor of no key',
     factors('{ bus: [ide] }'),
-    '9:16: studies.demo.factors.bus: expected a key of the guest: system, memory, vcpus, accel, deadlines or drives, got "bus"',
+    '9:16: studies.demo.factors.bus: expected a key of the guest or the study: system, memory, balloon, vcpus, accel, deadlines, drives, workload, vms, stagger or hostCache, got "bus"; did you mean vms?',
+  ],
+  [
+    'a factor of a workload that the study does not have',
+    factors('{ workload.boot-write-shutdown.write: [1MiB] }'),
+    '9:16: studies.demo.factors.workload.boot-write-shutdown.write: expected a key of workload: idle, got "boot-write-shutdown"',
+  ],
+  [
+    'a factor of a whole workload',
+    factors('{ workload.idle: [10s] }'),
+    '9:16: studies.demo.factors.workload.idle: expected one of its keys, such as workload.idle.time, got all of them',
+  ],
+  [
+    'a number of vms that nobody has',
+    factors('{ vms: [1, 0] }'),
+    '9:25: studies.demo.factors.vms[1]: expected a whole number from 1 to 500, got 0',
+  ],
+  [
+    'a host cache that is neither',
+    factors('{ hostCache: [cold, lukewarm] }'),
+    '9:34: studies.demo.factors.hostCache[1]: expected warm or cold, got "lukewarm"',
   ],
   [
     'a factor of a misspelt key',
     factors('{ drives.root.cahce: [none] }'),
-    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, cache or aio, got "cahce"; did you mean cache?',
+    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
   ],
   [
     'a factor of an unknown drive',
@@ -690,7 +845,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a wrong value of a factor',
     factors('{ drives.root.bus: [ide, satan] }'),
-    '9:39: studies.demo.factors.drives.root.bus[1]: expected virtio-blk, virtio-scsi, ide, sata, scsi or nvme, got "satan"; did you mean sata?',
+    '9:39: studies.demo.factors.drives.root.bus[1]: expected virtio-blk, virtio-scsi, ide, sata, scsi, pvscsi or nvme, got "satan"; did you mean sata?',
   ],
   [
     'a wrong size of a factor',

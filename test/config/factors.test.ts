@@ -2,8 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { caseName, withFactors } from '../../src/config/factors.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import { driveProblem } from '../../src/config/rules.ts'
-import { AIOS, BUSES, CACHES } from '../../src/config/schema.ts'
+import { study } from '../study/configs.ts'
 
 const { guests } = parseConfig(
   `tiers: { local: { directory: /images } }
@@ -17,34 +16,64 @@ const student = guests.student!
 
 t.test('factors change what they name and nothing else', async (t) => {
   const before = structuredClone(student)
-  const varied = withFactors(student, {
+  const given = study()
+  const varied = withFactors(student, given, {
     'drives.root.bus': 'ide',
     'drives.root.size': '2GiB',
     memory: '256MiB',
     vcpus: 2,
     'deadlines.boot': '90s',
   })
-  t.strictSame(varied, {
+  t.strictSame(varied.guest, {
     ...before,
     memory: 256 * 2 ** 20,
     vcpus: 2,
     deadlines: { ...before.deadlines, boot: 90 },
     drives: { root: { ...before.drives.root, bus: 'ide', size: 2 ** 31 } },
   })
+  t.strictSame(varied.study, given)
   t.strictSame(student, before)
-  t.strictSame(withFactors(student, {}), before)
-  const own = withFactors(guests.own!, { 'system.kernel': '/boot/other' })
-  t.strictSame(own.system, { kernel: '/boot/other', append: '' })
-  t.strictSame(withFactors(guests.own!, { system: 'appliance' }).system, 'appliance')
+  t.strictSame(withFactors(student, given, {}), { guest: before, study: given })
+  const own = withFactors(guests.own!, given, { 'system.kernel': '/boot/other' })
+  t.strictSame(own.guest.system, { kernel: '/boot/other', append: '' })
+  t.strictSame(withFactors(guests.own!, given, { system: 'appliance' }).guest.system, 'appliance')
+  t.strictSame(
+    withFactors(student, given, { 'balloon.target': '128MiB' }).guest.balloon,
+    { target: 128 * 2 ** 20, freePageReporting: false, poll: 2 },
+    'a mapping that the guest leaves out comes with its defaults',
+  )
+})
+
+t.test('factors may name what a study says of its vms', async (t) => {
+  const given = study({ pause: 7 })
+  const before = structuredClone(given)
+  const varied = withFactors(student, given, {
+    vms: 4,
+    stagger: '2s',
+    hostCache: 'cold',
+    'workload.boot-write-shutdown.write': '1MiB',
+    'workload.boot-write-shutdown.drive': 'root',
+  })
+  t.strictSame(varied.guest, student)
+  t.strictSame(varied.study, {
+    ...before,
+    vms: 4,
+    stagger: 2,
+    hostCache: 'cold',
+    workload: { ...before.workload, write: 2 ** 20, drive: 'root' },
+  })
+  t.strictSame(given, before)
 })
 
 t.test('a factor that the config would have refused is refused here too', async (t) => {
-  const error = t.throws(() => withFactors(student, { 'drives.root.buss': 'ide' })) as Error
+  const error = t.throws(() =>
+    withFactors(student, study(), { 'drives.root.buss': 'ide' }),
+  ) as Error
   t.equal(
     error.message,
-    'factor drives.root.buss: expected a key of drives.root: tier, bus, format, size, cache or aio, got "buss"; did you mean bus?',
+    'factor drives.root.buss: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
   )
-  t.throws(() => withFactors(student, { 'drives.root.bus': 'floppy' }))
+  t.throws(() => withFactors(student, study(), { 'drives.root.bus': 'floppy' }))
 })
 
 t.test('cases are called by their values', async (t) => {
@@ -59,13 +88,10 @@ t.test('cases are called by their values', async (t) => {
   fc.assert(fc.property(values, (values) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(caseName(values))))
 })
 
-t.test('native I/O is refused wherever qemu would refuse it', async (t) => {
-  for (const cache of CACHES) {
-    for (const aio of AIOS) {
-      const refused = aio === 'native' && !['none', 'directsync'].includes(cache)
-      const message = `aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
-      t.equal(driveProblem({ aio, cache }), refused ? message : undefined, `${aio} ${cache}`)
-    }
-  }
-  for (const bus of BUSES) t.equal(driveProblem({ ...student.drives.root, bus }), undefined)
+t.test('a mapping that the guest does without begins with its factor', async (t) => {
+  const varied = withFactors(student, study(), {
+    'drives.root.throttle.iops': 100,
+    'drives.root.throttle.bytesPerSecond': '1MiB',
+  })
+  t.strictSame(varied.guest.drives.root?.throttle, { iops: 100, bytesPerSecond: 2 ** 20 })
 })

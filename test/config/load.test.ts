@@ -47,7 +47,7 @@ state: elsewhere
       'kvmio.yaml:4:23: tiers.local.directory: expected a directory for images alone, got /',
       'kvmio.yaml:7:13: guests.student.memory: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got 192',
       'kvmio.yaml:9:21: guests.student.drives.root.tier: expected a tier: local, got "locla"; did you mean local?',
-      'kvmio.yaml:9:40: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, cache, aio; did you mean cache?',
+      'kvmio.yaml:9:40: guests.student.drives.root.cahce: unknown key; known keys are tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
       'kvmio.yaml:13:47: studies.demo.workload.boot-write-shutdown.drive: expected a drive of guest student: root, got "data"',
       'kvmio.yaml:14:1: state: expected each key once, got it again after line 2',
     ].join('\n'),
@@ -153,8 +153,15 @@ studies:
             bus: 'virtio-blk',
             format: 'qcow2',
             size: 1.5 * 2 ** 30,
+            preallocation: 'off',
+            lazyRefcounts: false,
+            extendedL2: false,
+            backing: 0,
             cache: 'none',
             aio: 'threads',
+            discard: 'ignore',
+            detectZeroes: 'off',
+            iothread: false,
           },
         },
       },
@@ -163,6 +170,8 @@ studies:
       kernels: {
         guest: 'own',
         vms: 1,
+        stagger: 0,
+        hostCache: 'warm',
         workload: { kind: 'idle', time: 60 },
         factors: { 'system.kernel': ['/lab/boot/linux-6.1', '/lab/boot/linux-6.12'] },
         blocks: 6,
@@ -239,7 +248,7 @@ studies: { demo: { guest: student, workload: { idle: {} } } }
     ],
     [
       `studies:\n  a: ${study.replace('bus:', 'buss:')}\n`,
-      'paper.yaml:2:59: studies.a.factors.drives.root.buss: expected a key of drives.root: tier, bus, format, size, cache or aio, got "buss"; did you mean bus?',
+      'paper.yaml:2:59: studies.a.factors.drives.root.buss: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
     ],
   ]
   for (const [text, message] of bad) t.equal(await suite(text), message)

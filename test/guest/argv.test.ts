@@ -12,6 +12,13 @@ function drive(name: string, more: Partial<DrivePlan> = {}): DrivePlan {
     cache: 'none',
     aio: 'threads',
     sizeBytes: 2 ** 30,
+    preallocation: 'off',
+    lazyRefcounts: false,
+    extendedL2: false,
+    backing: [],
+    discard: 'ignore',
+    detectZeroes: 'off',
+    iothread: false,
     backend: { kind: 'file', path: `/state/local/demo-a-1-${name}.qcow2` },
     ...more,
   }
@@ -46,6 +53,23 @@ function text(plan: VmPlan): string {
 
 t.test('the demo guest', async (t) => golden(t, 'argv-demo.txt', text(PLAN)))
 
+t.test('a balloon', async (t) => {
+  const balloon = { targetBytes: 2 ** 27, freePageReporting: true, pollSeconds: 2 }
+  const added = qemuArgv({ ...PLAN, balloon }).filter((word) => !qemuArgv(PLAN).includes(word))
+  t.strictSame(
+    added.map((word) => JSON.parse(word)),
+    [
+      {
+        driver: 'virtio-balloon-pci',
+        id: 'balloon',
+        'deflate-on-oom': true,
+        'free-page-reporting': true,
+        'guest-stats-polling-interval': 2,
+      },
+    ],
+  )
+})
+
 t.test('every bus twice, every cache mode, KVM, not root, own kernel alone', async (t) => {
   const drives = [
     drive('a', { bus: 'virtio-blk', cache: 'writeback' }),
@@ -60,10 +84,56 @@ t.test('every bus twice, every cache mode, KVM, not root, own kernel alone', asy
     drive('j', { bus: 'virtio-scsi' }),
     drive('k', { bus: 'virtio-scsi' }),
     drive('l', { bus: 'nvme' }),
+    drive('m', { bus: 'pvscsi', discard: 'unmap', detectZeroes: 'unmap' }),
+    drive('n', { bus: 'virtio-scsi', iothread: true, queues: 4 }),
+    drive('o', { bus: 'virtio-blk', iothread: true, queues: 2 }),
+    drive('p', { bus: 'nvme', queues: 8 }),
   ]
   const { runAs: _, ...plan } = PLAN
   const boot = { kernel: '/home/me/bzImage', append: 'console=ttyS0' }
   golden(t, 'argv-every-bus.txt', text({ ...plan, accelerator: 'kvm', vcpus: 4, boot, drives }))
+})
+
+t.test('limits over a format over a backing chain, and a block device', async (t) => {
+  const layer = (depth: number, format: DrivePlan['format']) => ({
+    format,
+    backend: { kind: 'file', path: `/state/local/demo-a-root-base${depth}.${format}` } as const,
+  })
+  const drives = [
+    drive('root', {
+      backing: [layer(0, 'raw'), layer(1, 'qcow2')],
+      throttle: { iops: 100, iopsBurst: 200, bytesPerSecond: 2 ** 20, burstLength: 10 },
+      aio: 'native',
+      discard: 'unmap',
+    }),
+    drive('volume', { format: 'raw', backend: { kind: 'device', path: '/dev/vg0/a' } }),
+  ]
+  golden(t, 'argv-limits-chain.txt', text({ ...PLAN, drives }))
+})
+
+t.test('a BIOS boots from the drive; files and a seed for the guest', async (t) => {
+  const boot = { drive: 'root' }
+  const files = { words: 'kvmio.workload=script\n', script: 'true' }
+  const seed = { words: [], files: {} }
+  const drives = [drive('root', { bus: 'sata' }), drive('data')]
+  const argv = qemuArgv({ ...PLAN, boot, files, seed, drives })
+  t.notOk(argv.some((word) => ['-kernel', '-initrd', '-append'].includes(word)))
+  const at = (option: string) => argv.filter((_, index) => argv[index - 1] === option)
+  t.strictSame(at('-fw_cfg'), [
+    'name=opt/kvmio/words,file=/state/vms/demo-virtio-blk-qcow2-1/fw-words',
+    'name=opt/kvmio/script,file=/state/vms/demo-virtio-blk-qcow2-1/fw-script',
+  ])
+  const devices = at('-device').map((word) => JSON.parse(word))
+  t.strictSame(
+    devices.flatMap(({ id, bootindex }) => (bootindex === undefined ? [] : [[id, bootindex]])),
+    [['drive-root', 0]],
+  )
+  t.strictSame(devices.at(-1), { driver: 'virtio-blk-pci', id: 'seed', drive: 'seed' })
+  t.match(JSON.parse(at('-blockdev').at(-1) ?? ''), {
+    'node-name': 'seed',
+    'read-only': true,
+    file: { filename: '/state/vms/demo-virtio-blk-qcow2-1/seed.img', 'read-only': true },
+  })
 })
 
 t.test('a comma in a path stays one value', async (t) => {

@@ -9,6 +9,7 @@ import { createImage } from '../../src/storage/image.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { availableBytes } from '../../src/storage/space.ts'
 import { checkTier, openTier } from '../../src/storage/tiers.ts'
+import { imageOn } from './image-options.ts'
 import { stateFor } from './state.ts'
 
 const MIB = 2 ** 20
@@ -47,9 +48,9 @@ t.test('a served disk that is large enough', { skip }, async (t) => {
   t.equal(await availableBytes(open), 64 * MIB)
   const backend = open.locate('demo-1', 'root', 'raw')
   t.strictSame(backend, { kind: 'url', url })
-  await createImage(open, { backend, format: 'raw', sizeBytes: 64 * MIB })
+  await createImage(open, imageOn(backend, { sizeBytes: 64 * MIB }))
   await open.release(backend)
-  await t.rejects(createImage(open, { backend, format: 'raw', sizeBytes: 65 * MIB }), {
+  await t.rejects(createImage(open, imageOn(backend, { sizeBytes: 65 * MIB })), {
     message: `${url} has 64 MiB, and a drive of 65 MiB is asked for`,
   })
   await open.close()
@@ -64,7 +65,7 @@ t.test('a URL for each drive is asked when there is one', { skip }, async (t) =>
   t.equal(await availableBytes(open), undefined)
   const backend = open.locate('demo-1', 'root', 'raw')
   t.strictSame(backend, { kind: 'url', url: `nbd+unix:///demo-1/root?socket=${socket}` })
-  await createImage(open, { backend, format: 'raw', sizeBytes: 8 * MIB })
+  await createImage(open, imageOn(backend, { sizeBytes: 8 * MIB }))
 })
 
 // Each is refused by its server, or by the lack of one: a wrong option would have been refused before.

@@ -10,6 +10,7 @@ import { missingPrograms } from '../../src/storage/programs.ts'
 import { availableBytes } from '../../src/storage/space.ts'
 import { checkTier, openTier } from '../../src/storage/tiers.ts'
 import { diskFor, sh } from './block-device.ts'
+import { imageOn } from './image-options.ts'
 import { cannotMakeDisks, kill, openInChild, printed, roots, stateFor } from './state.ts'
 
 const MIB = 2 ** 20
@@ -41,23 +42,23 @@ else {
     const backend = open.locate('demo-1', 'root', 'raw')
     t.strictSame(backend, { kind: 'device', path: disk.path })
 
-    await createImage(open, { backend, format: 'raw', sizeBytes: 16 * MIB })
+    await createImage(open, imageOn(backend, { sizeBytes: 16 * MIB }))
     await guestWrites(t, disk.path) // beside kvmio's claim
     await open.release(backend)
     t.strictSame(await readSignatures(disk.path), [])
 
-    await createImage(open, { backend, format: 'qcow2', sizeBytes: 16 * MIB })
+    await createImage(open, imageOn(backend, { format: 'qcow2', sizeBytes: 16 * MIB }))
     const info = JSON.parse(sh('qemu-img', 'info', '--output=json', disk.path))
     t.match(info, { format: 'qcow2', 'virtual-size': 16 * MIB })
     await open.release(backend)
     await open.release(backend)
     t.notMatch(sh('qemu-img', 'info', '--output=json', disk.path), /qcow2/)
 
-    await t.rejects(createImage(open, { backend, format: 'raw', sizeBytes: 64 * MIB }), {
+    await t.rejects(createImage(open, imageOn(backend, { sizeBytes: 64 * MIB })), {
       message: `${disk.path} has 32 MiB, and a drive of 64 MiB is asked for`,
     })
     await open.close()
-    await t.rejects(createImage(open, { backend, format: 'raw', sizeBytes: 16 * MIB }), {
+    await t.rejects(createImage(open, imageOn(backend, { sizeBytes: 16 * MIB })), {
       message: 'a device that is unavailable holds no drive',
     })
   })
@@ -105,9 +106,7 @@ else {
     const context = await stateFor(t)
     const rebooted = { ...context, procRoot: t.testdir({ self: { mountinfo: '' }, swaps: '' }) }
     const open = await openTier('bare', { device: disk.path }, rebooted)
-    await createImage(open, {
-      ...{ backend: open.locate('demo-1', 'root', 'raw'), format: 'raw', sizeBytes: MIB },
-    })
+    await createImage(open, imageOn(open.locate('demo-1', 'root', 'raw'), { sizeBytes: MIB }))
     await open.close()
     sh('mkfs.ext4', '-q', '-F', disk.path)
     const before = await disk.hash()

@@ -1,13 +1,21 @@
-import type { DriveConfig, GuestConfig, StudyConfig } from '../../src/config/schema.ts'
+import type { ImageDriveConfig } from '../../src/config/passthrough.ts'
+import type { GuestConfig, StudyConfig } from '../../src/config/schema.ts'
 
-export function drive(more: Partial<DriveConfig> = {}): DriveConfig {
+export function drive(more: Partial<ImageDriveConfig> = {}): ImageDriveConfig {
   return {
     tier: 'local',
     bus: 'virtio-blk',
     format: 'qcow2',
     size: 2 ** 30,
+    preallocation: 'off',
+    lazyRefcounts: false,
+    extendedL2: false,
+    backing: 0,
     cache: 'none',
     aio: 'threads',
+    discard: 'ignore',
+    detectZeroes: 'off',
+    iothread: false,
     ...more,
   }
 }
@@ -28,6 +36,8 @@ export function study(more: Partial<StudyConfig> = {}): StudyConfig {
   return {
     guest: 'student',
     vms: 1,
+    stagger: 0,
+    hostCache: 'warm',
     workload: {
       kind: 'boot-write-shutdown',
       write: 32 * 2 ** 20,

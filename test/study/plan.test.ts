@@ -3,7 +3,15 @@ import fc from 'fast-check'
 import t from 'tap'
 import { planCases, shuffled, tiersOf } from '../../src/study/plan.ts'
 import { spaceNeeded } from '../../src/study/space.ts'
+import { planVms } from '../../src/study/vm-plans.ts'
 import { drive, guest, study } from './configs.ts'
+
+const PLACEMENT = {
+  stateDir: '/state',
+  locate: (tier: string, vm: string) => ({ kind: 'file' as const, path: `/${tier}/${vm}` }),
+  accelerator: 'tcg' as const,
+  appliance: { kernel: '/kernel', initrd: '/initrd' },
+}
 
 t.test('factors expand as nested loops would, the last one fastest', async (t) => {
   const factors = {
@@ -38,16 +46,30 @@ t.test('factors expand as nested loops would, the last one fastest', async (t) =
 t.test('quantities are read, and the guest itself stays as it is', async (t) => {
   const from = guest()
   const before = structuredClone(from)
-  const [point] = planCases(study({ factors: { memory: ['64MiB'] } }), from)
-  t.equal(point?.name, '64mib')
-  t.equal(point?.guest.memory, 64 * 2 ** 20)
+  const [point] = planCases(study({ factors: { memory: ['128MiB'] } }), from)
+  t.equal(point?.name, '128mib')
+  t.equal(point?.guest.memory, 128 * 2 ** 20)
   t.strictSame(from, before)
 })
 
 t.test('without factors there is one case', async (t) => {
   const from = guest()
-  const expected = [{ name: 'only', factors: {}, guest: from, skip: undefined }]
+  const expected = [{ name: 'only', factors: {}, guest: from, study: study(), skip: undefined }]
   t.strictSame(planCases(study(), from), expected)
+})
+
+t.test('a balloon that the memory of a case does not allow is skipped', async (t) => {
+  const factors = { memory: ['128MiB', '192MiB'], 'balloon.target': ['64MiB', '160MiB'] }
+  const cases = planCases(study({ factors }), guest())
+  t.strictSame(
+    cases.map(({ name, skip }) => [name, skip]),
+    [
+      ['128mib-64mib', 'balloon: expected at least 96MiB for the appliance, got 64MiB'],
+      ['128mib-160mib', "balloon: expected at most the guest's memory, 128MiB, got 160MiB"],
+      ['192mib-64mib', 'balloon: expected at least 96MiB for the appliance, got 64MiB'],
+      ['192mib-160mib', undefined],
+    ],
+  )
 })
 
 t.test('a case that qemu would refuse is skipped, with the rule', async (t) => {
@@ -57,7 +79,7 @@ t.test('a case that qemu would refuse is skipped, with the rule', async (t) => {
   }
   const cases = planCases(study({ factors }), guest())
   const reason = (cache: string) =>
-    `drives.root: aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
+    `drives.root.aio: aio native needs cache none or directsync (it works on O_DIRECT alone), got cache ${cache}`
   t.strictSame(
     cases.flatMap(({ name, skip }) => (skip === undefined ? [] : [[name, skip]])),
     [
@@ -69,13 +91,65 @@ t.test('a case that qemu would refuse is skipped, with the rule', async (t) => {
   t.equal(cases.length, 10)
 })
 
+t.test('a case whose workload its own drives cannot hold is skipped', async (t) => {
+  const factors = {
+    'drives.root.size': ['16MiB', '64MiB'],
+    'workload.boot-write-shutdown.write': ['8MiB', '32MiB', '128MiB'],
+    vms: [1, 2],
+  }
+  const cases = planCases(study({ factors }), guest())
+  const reason = (room: string, write: string) =>
+    `workload.boot-write-shutdown.write: expected at most ${room} (nine tenths of drive root), got ${write}`
+  t.strictSame(
+    cases.filter(({ study }) => study.vms === 1).map(({ name, skip }) => [name, skip]),
+    [
+      ['16mib-8mib-1', undefined],
+      ['16mib-32mib-1', reason('14.4 MiB', '32 MiB')],
+      ['16mib-128mib-1', reason('14.4 MiB', '128 MiB')],
+      ['64mib-8mib-1', undefined],
+      ['64mib-32mib-1', undefined],
+      ['64mib-128mib-1', reason('57.6 MiB', '128 MiB')],
+    ],
+  )
+})
+
+t.test('each case has its own number of vms, and all vms names of their own', async () => {
+  const values = fc.uniqueArray(fc.integer({ min: 1, max: 120 }), { minLength: 1, maxLength: 4 })
+  const staggers = fc.uniqueArray(fc.integer({ min: 0, max: 90 }), { minLength: 1, maxLength: 3 })
+  fc.assert(
+    fc.property(values, staggers, (vms, seconds) => {
+      const factors = {
+        stagger: seconds.map((value) => `${value}s`),
+        hostCache: ['cold', 'warm'],
+        vms,
+      }
+      const cases = planCases(study({ factors }), guest())
+      deepEqual(
+        cases.map(({ study }) => [study.stagger, study.hostCache, study.vms]),
+        seconds.flatMap((stagger) =>
+          ['cold', 'warm'].flatMap((c) => vms.map((n) => [stagger, c, n])),
+        ),
+      )
+      const names = cases.flatMap((point) =>
+        planVms('demo', point, PLACEMENT).map(({ name }) => name),
+      )
+      deepEqual(
+        names.length,
+        cases.reduce((sum, { study }) => sum + study.vms, 0),
+      )
+      deepEqual(new Set(names).size, names.length)
+    }),
+    { numRuns: 30 },
+  )
+})
+
 t.test('any drive can be the reason', async (t) => {
   const drives = { root: drive(), data: drive({ cache: 'writeback' }) }
   const [point] = planCases(
     study({ factors: { 'drives.data.aio': ['native'] } }),
     guest({ drives }),
   )
-  t.match(point?.skip, /^drives\.data: aio native needs cache none or directsync/)
+  t.match(point?.skip, /^drives\.data\.aio: aio native needs cache none or directsync/)
 })
 
 t.test('the tiers of a guest, each once', async (t) => {
@@ -131,18 +205,20 @@ t.test('space: the case that takes most, of those that run', async (t) => {
     data: drive({ tier: 'sata', format: 'raw', size: 2 ** 20 }),
   }
   const factors = { 'drives.data.size': ['1MiB', '3MiB', '2MiB'] }
-  const cases = planCases(study({ factors }), guest({ drives }))
+  const workload = { kind: 'idle' as const, time: 1 }
+  const cases = planCases(study({ vms: 2, factors, workload }), guest({ drives }))
   t.strictSame(
-    spaceNeeded(cases, 2),
+    spaceNeeded(cases),
     new Map([
       ['ssd', 2 * 2 ** 30],
       ['sata', 6 * 2 ** 20],
     ]),
   )
   const skipped = cases.map((point, index) => (index > 0 ? { ...point, skip: 'no' } : point))
-  t.equal(spaceNeeded(skipped, 2).get('sata'), 2 * 2 ** 20)
-  t.strictSame(spaceNeeded([], 2), new Map())
+  t.equal(spaceNeeded(skipped).get('sata'), 2 * 2 ** 20)
+  t.strictSame(spaceNeeded([]), new Map())
   const both = { a: drive({ format: 'raw', size: 2 ** 20 }), b: drive({ size: 2 ** 20 }) }
-  const needed = spaceNeeded(planCases(study(), guest({ drives: both })), 1).get('local') ?? 0
+  const needed =
+    spaceNeeded(planCases(study({ workload }), guest({ drives: both }))).get('local') ?? 0
   t.ok(needed > 2 * 2 ** 20, 'two drives of one tier add up, and qcow2 has tables of its own')
 })

@@ -1,0 +1,77 @@
+import { formatBytes } from '../lib/quantities.ts'
+import { type Problem, unknownName } from './problems.ts'
+import type { Readable } from './readable.ts'
+import type { GuestConfig, WorkloadConfig } from './schema.ts'
+import { roomBeside, rootDrive } from './system-rules.ts'
+
+// busybox dd drops O_DIRECT for smaller blocks without a word (seen at 512 and 1536 bytes).
+const DIRECT_UNIT = 4096
+// mke2fs leaves 92 % of 64 MiB and 98 % of 1 GiB and more; ext2's indirect blocks take another 0.4 %.
+const USABLE_SHARE = 0.9
+
+type Guest = Readable<Pick<GuestConfig, 'system' | 'drives'>>
+
+/**
+ * Why a guest cannot do a workload; `kind` is what one of its drives is called. Paths begin at the workload's own options.
+ */
+export function workloadProblems(
+  workload: WorkloadConfig,
+  guest: Guest,
+  kind = 'drive of the guest',
+): Problem[] {
+  if (workload.kind === 'idle') return []
+  const names = Object.keys(guest.drives ?? {})
+  const drive = workload.drive ?? names[0]
+  if (drive === undefined) return []
+  if (!names.includes(drive)) return [problem('drive', unknownName(kind, drive, names))]
+  return [
+    ...systemMistakes(workload, drive, guest),
+    ...(workload.kind === 'boot-write-shutdown' ? writeMistakes(workload, drive, guest) : []),
+  ]
+}
+
+function systemMistakes(
+  workload: Exclude<WorkloadConfig, { kind: 'idle' }>,
+  drive: string,
+  guest: Guest,
+): Problem[] {
+  if (workload.kind === 'fio' && guest.system === 'appliance') {
+    const message = 'the appliance has no fio; expected a guest with the system debian or an image'
+    return [{ path: [], at: 'key', message }]
+  }
+  if (drive !== rootDrive(guest) || workload.to !== 'device') return []
+  const message = `expected filesystem on drive ${drive}, which the system is on, got device`
+  return [problem('to', message)]
+}
+
+function writeMistakes(
+  workload: Extract<WorkloadConfig, { kind: 'boot-write-shutdown' }>,
+  drive: string,
+  guest: Guest,
+): Problem[] {
+  const { write, blockSize, direct, to } = workload
+  const size = guest.drives?.[drive]?.size ?? Number.POSITIVE_INFINITY
+  const besideSystem = guest.system === 'debian' && drive === rootDrive(guest)
+  const whole = besideSystem ? roomBeside(size) : size
+  const room = to === 'filesystem' ? whole * USABLE_SHARE : whole
+  const share = besideSystem ? 'nine tenths of what the system leaves of' : 'nine tenths of'
+  const what = to === 'filesystem' ? `${share} drive ${drive}` : `the size of drive ${drive}`
+  const problems: Problem[] = []
+  if (write > room) {
+    const message = `expected at most ${formatBytes(room)} (${what}), got ${formatBytes(write)}`
+    problems.push(problem('write', message))
+  }
+  if (blockSize > write) {
+    const message = `expected at most ${formatBytes(write)} (what is written), got ${formatBytes(blockSize)}`
+    problems.push(problem('blockSize', message))
+  }
+  for (const [key, value] of Object.entries({ write, blockSize })) {
+    if (!direct || value % DIRECT_UNIT === 0) continue
+    problems.push(problem(key, `expected a multiple of 4KiB, as direct writes need, got ${value}B`))
+  }
+  return problems
+}
+
+function problem(key: string, message: string): Problem {
+  return { path: [key], at: 'value', message }
+}

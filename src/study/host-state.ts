@@ -1,0 +1,60 @@
+import { CACHE_MODES } from '../guest/cache-mode.ts'
+import type { DrivePlan, VmPlan } from '../guest/plan.ts'
+import { drain } from '../storage/drain.ts'
+import { prepareHostCache } from '../storage/host-cache.ts'
+import type { StudyContext } from './context.ts'
+
+// What the host's memory holds before and after the vms of a run.
+
+/** Before they start: their images are there, and the page cache is as the case wants it. */
+export async function settleBefore(
+  plans: readonly VmPlan[],
+  hostCache: 'warm' | 'cold',
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { procRoot } = context.vm
+  const drives = plans.flatMap(({ drives }) => drives)
+  const boot = plans.flatMap(({ boot }) =>
+    'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : [],
+  )
+  const images = drives.flatMap((drive) => filesToRead(drive, hostCache))
+  const files = [...new Set([...boot, ...images])]
+  const directories = directoriesOf(drives, context)
+  const hostCached = drives.some(isHostCached)
+  await prepareHostCache({ hostCache, directories, files, hostCached, procRoot, signal })
+}
+
+/** After their end: what they wrote is on its device. */
+export async function settleAfter(
+  plans: readonly VmPlan[],
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const drives = plans.flatMap(({ drives }) => drives)
+  const directories = directoriesOf(drives, context)
+  const devices = drives.flatMap(({ backend }) => (backend.kind === 'device' ? [backend.path] : []))
+  const hostCached = drives.some(isHostCached)
+  const { procRoot } = context.vm
+  await drain({ directories, devices, hostCached, procRoot, signal })
+}
+
+/**
+ * Cold means all of an image. Warm means what the guest finds on it: its own image is new and empty, all else lies below;
+ * and what is read past the page cache needs nothing in it.
+ */
+function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
+  const { backend, backing } = drive
+  const layers = hostCache === 'cold' ? [{ backend }, ...backing] : backing
+  if (hostCache === 'warm' && !isHostCached(drive)) return []
+  return layers.flatMap(({ backend }) => (backend.kind === 'url' ? [] : [backend.path]))
+}
+
+function isHostCached({ cache }: DrivePlan): boolean {
+  return !CACHE_MODES[cache].direct
+}
+
+function directoriesOf(drives: readonly DrivePlan[], { tier }: StudyContext): string[] {
+  const directories = drives.map((drive) => tier(drive.tier)?.tier.directory ?? '')
+  return [...new Set(directories)].filter(Boolean)
+}
