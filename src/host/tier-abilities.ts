@@ -31,7 +31,12 @@ const KINDS: readonly Kind[] = [
     ],
     remedy: 'apt install lvm2, a kernel with the device mapper, and run as root',
   },
-  { subject: 'tier device', needs: ['root'], programs: [], remedy: 'run as root' },
+  {
+    subject: 'tier device',
+    needs: ['root'],
+    programs: [['wipefs', '--version']],
+    remedy: 'apt install util-linux, and run as root',
+  },
   {
     subject: 'tier emulate',
     needs: ['root', 'mounts', 'loop devices', 'fuse'],
