@@ -542,7 +542,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an emulated disk that serves nothing at a time',
     tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 10ms, parallel: 0 } }'),
-    '2:80: tiers.local.emulate.parallel: expected a whole number from 1 to 64, got 0',
+    '2:80: tiers.local.emulate.parallel: expected a whole number from 1 to 8, got 0',
   ],
   [
     'an emulated disk too slow for its largest request',
