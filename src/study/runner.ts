@@ -2,18 +2,16 @@ import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
-import { rootDrive } from '../config/system-rules.ts'
-import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
-import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
+import { systemSource, withSystem } from './system-source.ts'
 import { planVms } from './vm-plans.ts'
 
 export interface StudyTask {
@@ -40,7 +38,10 @@ export async function runStudy(
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
-  const cases = planCases(study, guest).map((point) => withHost(point, cold, context))
+  const cases: CasePlan[] = []
+  for (const point of planCases(study, guest)) {
+    cases.push(await withSystem(withHost(point, cold, context), context, signal))
+  }
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -161,23 +162,6 @@ function openTier(name: string, context: StudyContext): OpenTier {
   const open = context.tier(name)
   if (!open) throw new TypeError(`a case was planned on tier ${name}, which is not there`)
   return open
-}
-
-/** The image that the system on the guest's first drive comes from; undefined when it is on none. */
-async function systemSource(
-  guest: GuestConfig,
-  context: StudyContext,
-  signal: AbortSignal,
-): Promise<SourcePlan | undefined> {
-  const { system, drives } = guest
-  const name = rootDrive(guest)
-  if (name === undefined) return undefined
-  const source: SourcePlan =
-    typeof system === 'object' && 'image' in system
-      ? { path: system.image, format: system.format }
-      : { path: (await context.debian()).image, format: 'raw' }
-  await checkSource(source, { name, sizeBytes: drives[name]!.size }, signal)
-  return source
 }
 
 /** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
