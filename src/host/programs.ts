@@ -9,6 +9,14 @@ const PROGRAMS: readonly { name: string; args: string[]; for: string; package: s
   { name: 'nbdfuse', args: ['--version'], for: 'emulated disks', package: 'libnbd-bin' },
   { name: 'cpio', args: ['--version'], for: 'building the appliance', package: 'cpio' },
   { name: 'xz', args: ['--version'], for: 'building the appliance', package: 'xz-utils' },
+  {
+    name: 'debootstrap',
+    args: ['--version'],
+    for: 'building the system debian',
+    package: 'debootstrap',
+  },
+  { name: 'mkfs.vfat', args: ['--help'], for: 'seeds of cloud images', package: 'dosfstools' },
+  { name: 'mcopy', args: ['--version'], for: 'seeds of cloud images', package: 'mtools' },
 ]
 
 // Debian's package would start a Prometheus on all addresses, so it is not one to install for its promtool.

@@ -1,14 +1,11 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { imageDrives, passedThrough } from '../config/passthrough.ts'
+import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
-import { rootDrive } from '../config/system-rules.ts'
-import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
-import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -16,6 +13,7 @@ import { withFunctions } from './functions.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
+import { systemSource, withSystem } from './system-source.ts'
 import { planVms } from './vm-plans.ts'
 
 export interface StudyTask {
@@ -42,10 +40,11 @@ export async function runStudy(
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
-  const planned = planCases(study, guest)
-  const cases = await Promise.all(
-    planned.map(async (point) => withFunctions(await withHost(point, cold, context), context)),
-  )
+  const cases: CasePlan[] = []
+  for (const planned of planCases(study, guest)) {
+    const point = await withHost(planned, cold, context)
+    cases.push(await withSystem(await withFunctions(point, context), context, signal))
+  }
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -166,24 +165,6 @@ function openTier(name: string, context: StudyContext): OpenTier {
   const open = context.tier(name)
   if (!open) throw new TypeError(`a case was planned on tier ${name}, which is not there`)
   return open
-}
-
-/** The image that the system on the guest's first drive comes from; undefined when it is on none. */
-async function systemSource(
-  guest: GuestConfig,
-  context: StudyContext,
-  signal: AbortSignal,
-): Promise<SourcePlan | undefined> {
-  const { system } = guest
-  const name = rootDrive(guest)
-  if (name === undefined) return undefined
-  const source: SourcePlan =
-    typeof system === 'object' && 'image' in system
-      ? { path: system.image, format: system.format }
-      : { path: (await context.debian()).image, format: 'raw' }
-  const sizeBytes = Object.fromEntries(imageDrives(guest))[name]!.size
-  await checkSource(source, { name, sizeBytes }, signal)
-  return source
 }
 
 /**
