@@ -4,7 +4,7 @@ import t from 'tap'
 import { run } from '../../src/lib/process.ts'
 import { readPciFunction } from '../../src/source/pci.ts'
 import { giveBackOrphans, takeFunction } from '../../src/storage/passthrough.ts'
-import { guestSays, journal, kvmio, nothingLeft, type Page, until, writes } from '../e2e/kvmio.ts'
+import { journal, kvmio, nothingLeft, type Page, says, until, writes } from '../e2e/kvmio.ts'
 import { labGuest, labHome, pageWhere, SPARE, startStudy } from './inside.ts'
 
 const MIB = 2 ** 20
@@ -39,7 +39,7 @@ t.test('a guest writes to a controller of its own', async (t) => {
   const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'lent')
   const vm = 'lent-only-1'
-  await guestSays(home, vm, 'phase settle')
+  await says(started, `${vm}: settle at`)
   t.equal(await driverOf(), 'vfio-pci', 'it is lent')
   const labels = { vm, drive: 'data' }
   const bytesOf = (page: Page) => page.value('kvmio_guest_disk_written_bytes_total', labels) ?? 0
@@ -69,7 +69,7 @@ t.test('it is given back after kill -9', async (t) => {
   const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'idle')
   await until('the function to be lent', async () => (await driverOf()) === 'vfio-pci')
-  await guestSays(home, 'idle-only-1', 'phase idle')
+  await says(started, 'idle-only-1: idle at')
   started.kill('SIGKILL')
   await started.end()
   t.equal(await driverOf(), 'vfio-pci', 'the guest that goes on keeps it')
