@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { busProblems, driveProblems } from './drive-rules.ts'
 import { sharedFunctionProblems } from './passthrough-rules.ts'
-import { formatProblem } from './placement.ts'
+import { onTierProblems } from './placement.ts'
 import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import { type ConfigFile, configSchema, type GuestConfig, type TierConfig } from './schema.ts'
@@ -75,8 +75,13 @@ function guestProblems(config: ReadableConfig): Problem[] {
         problems.push({ path: [...path, 'tier'], at: 'value', message })
       }
       if (drive) problems.push(...inside(path, driveProblems(drive)))
-      const format = drive && formatProblem(drive, (name) => config.tiers?.[name])
-      if (format) problems.push({ path: [...path, 'format'], at: 'value', message: format })
+      if (drive)
+        problems.push(
+          ...inside(
+            path,
+            onTierProblems(drive, (name) => config.tiers?.[name]),
+          ),
+        )
       return problems
     }),
     ...inside(['guests', guest], busProblems(parts?.drives ?? {})),

@@ -1,5 +1,5 @@
 import { BALLOON_ID } from '../source/balloon.ts'
-import { blockNode, throttleGroup } from './block-node.ts'
+import { blockNode, passwordSecret, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
 import {
   type BalloonPlan,
@@ -39,7 +39,7 @@ export function qemuArgv(plan: VmPlan): string[] {
     serialPort('phase', files.phase, files.phaseLog),
     kernel(plan.boot),
     Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
-    json('-object', [...objects, ...limits]),
+    json('-object', [...objects, ...limits, ...plan.drives.flatMap(passwordSecret)]),
     json('-blockdev', plan.drives.map(blockNode)),
     json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
     json('-device', (plan.passthrough ?? []).map(passedDevice)),
