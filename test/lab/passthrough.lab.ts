@@ -95,10 +95,10 @@ t.test('it is refused where it is in use or holds something', async (t) => {
   const remedy = `to have it lost, say passthrough: { pci: ${pci}, overwrite: ${words} }`
 
   await run('mkfs.ext4', ['-q', '-F', path])
-  await refused(`drive data: ${disk} on ${pci} holds ext4; ${remedy}`)
+  await refused(`drive data: ${path} on ${pci} holds ext4; ${remedy}`)
   await run('mount', [path, '/mnt'])
   try {
-    await refused(`drive data: ${disk} on ${pci} is mounted at /mnt`, words)
+    await refused(`drive data: ${path} is mounted at /mnt`, words)
   } finally {
     await run('umount', ['/mnt'])
   }
@@ -106,7 +106,7 @@ t.test('it is refused where it is in use or holds something', async (t) => {
   await run('mkswap', ['-q', path]).catch(() => run('mkswap', [path]))
   await run('swapon', [path])
   try {
-    await refused(`drive data: ${disk} on ${pci} is in use (swap, a volume group, an array)`, words)
+    await refused(`drive data: ${path} is swap space in use`, words)
   } finally {
     await run('swapoff', [path])
   }
