@@ -13,7 +13,7 @@ export async function settleBefore(
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { procRoot } = context.vm
+  const { procRoot, hierarchy } = context.vm
   const drives = plans.flatMap(({ drives }) => drives)
   const boot = plans.flatMap(({ boot }) =>
     'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : [],
@@ -22,7 +22,17 @@ export async function settleBefore(
   const files = [...new Set([...boot, ...images])]
   const directories = directoriesOf(drives, context)
   const hostCached = drives.some(isHostCached)
-  await prepareHostCache({ hostCache, directories, files, hostCached, procRoot, signal })
+  // v1 counts what is written back for nobody, whoever made the file.
+  const disowned = hierarchy?.version === 2 ? drives.filter(isHostCached).flatMap(ownFile) : []
+  await prepareHostCache({
+    hostCache,
+    directories,
+    files,
+    disowned,
+    hostCached,
+    procRoot,
+    signal,
+  })
 }
 
 /** After their end: what they wrote is on its device. */
@@ -48,6 +58,10 @@ function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
   const layers = hostCache === 'cold' ? [{ backend }, ...backing] : backing
   if (hostCache === 'warm' && !isHostCached(drive)) return []
   return layers.flatMap(({ backend }) => (backend.kind === 'url' ? [] : [backend.path]))
+}
+
+function ownFile({ backend }: DrivePlan): string[] {
+  return backend.kind === 'file' ? [backend.path] : []
 }
 
 function isHostCached({ cache }: DrivePlan): boolean {
