@@ -87,10 +87,20 @@ export interface Vm extends VmIdentity {
   /** Whether it ran before this kvmio did. */
   adopted: boolean
   qmp: Qmp
+  /** What its qemu was told to give it, before any balloon. */
+  memoryBytes: number
+  /** Present when it has a balloon. */
+  balloon?: VmBalloon
   /** The cgroup's path below the hierarchy's root; absent where kvmio may not make one. */
   cgroup?: string
   /** The last state that the guest has told of itself. */
   guestDisks(): readonly GuestDisk[]
+}
+
+/** What a vm's balloon was told. */
+export interface VmBalloon {
+  /** What the guest is to be left with. */
+  targetBytes: number
 }
 
 /** A vm of a study that goes on: its I/O ends with its qemu, what it is and how it went does not. */

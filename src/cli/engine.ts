@@ -16,6 +16,7 @@ import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
+import { MemorySampler } from '../sampler/memory-sampler.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
 import {
   armCgroup,
@@ -47,6 +48,7 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
+  readonly memorySampler: MemorySampler
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
@@ -103,15 +105,18 @@ export class Engine {
     const now = () => Date.now() / 1000
     this.#vmContext = { procRoot: options.procRoot, binary: qemu.binary, hierarchy, log, now }
     this.hostParts = createHostParts(state, this.journal, this.#vmContext, this.#runAs)
+    const onError = (source: string, error: unknown) => {
+      this.own.inc(samplerErrors, { source })
+      log.debug({ source, err: error }, 'a reading of the sampler was missed')
+    }
+    const vms = () => this.registry.records()
+    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, vms, onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
-      vms: () => this.registry.records(),
+      vms,
       tiers: () => this.tiers(),
-      onError: (source, error) => {
-        this.own.inc(samplerErrors, { source })
-        log.debug({ source, err: error }, 'a reading of the sampler was missed')
-      },
+      onError,
       onSecond: (second) => {
         for (const listener of this.#secondListeners) listener(second)
       },
@@ -137,6 +142,7 @@ export class Engine {
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
     this.sampler.start()
+    this.memorySampler.start()
     this.iostat?.start()
     return unfinished
   }
@@ -204,7 +210,7 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([this.sampler.stop(), this.iostat?.stop()])
+    await Promise.all([this.sampler.stop(), this.memorySampler.stop(), this.iostat?.stop()])
     for (const open of this.#tiers.values()) {
       await open
         .close()

@@ -31,6 +31,7 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
       tiers: engine.tiers(),
       studies: engine.activeStudies(),
       sampler: engine.sampler,
+      memorySampler: engine.memorySampler,
       journal: engine.journal,
       iostat: engine.iostat,
       hierarchy: engine.hierarchy,

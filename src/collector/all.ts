@@ -4,6 +4,7 @@ import { createDiskstatsCollector } from './diskstats.ts'
 import { guest } from './guest.ts'
 import { host } from './host.ts'
 import { iostat } from './iostat.ts'
+import { memory } from './memory.ts'
 import { process } from './process.ts'
 import { qmp } from './qmp.ts'
 import { sampler } from './sampler.ts'
@@ -16,6 +17,7 @@ export const COLLECTOR_NAMES = [
   'guest',
   'qmp',
   'process',
+  'memory',
   'cgroup',
   'diskstats',
   'sampler',
@@ -31,6 +33,7 @@ export function createCollectors(): Collector[] {
     guest,
     qmp,
     process,
+    memory,
     cgroup,
     createDiskstatsCollector(),
     sampler,

@@ -3,6 +3,7 @@ import type { Journal } from '../journal/journal.ts'
 import { DeadlineError } from '../lib/errors.ts'
 import { collectorSeconds, collectorSuccess } from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
+import type { MemorySampler } from '../sampler/memory-sampler.ts'
 import type { Sampler } from '../sampler/sampler.ts'
 import type { IoHierarchy } from '../source/cgroup.ts'
 import type { IostatReader } from '../source/iostat.ts'
@@ -18,6 +19,7 @@ export interface Scrape {
   tiers: readonly Tier[]
   studies: readonly ActiveStudy[]
   sampler: Sampler
+  memorySampler: Pick<MemorySampler, 'of'>
   journal: Journal
   iostat?: IostatReader
   hierarchy?: IoHierarchy

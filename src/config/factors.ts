@@ -33,12 +33,7 @@ export function withFactors<Study extends CaseStudy>(
     if ('problem' in found) throw new RangeError(`factor ${path}: ${found.problem}`)
     const keys = path.split('.')
     const last = keys.pop()!
-    let parent = varied as unknown as Record<string, unknown>
-    for (const key of keys) {
-      parent[key] ??= {} // a mapping that the guest does without begins with the factor: throttle
-      parent = parent[key] as Record<string, unknown>
-    }
-    parent[last] = z.parse(found.schema, value)
+    mappingAt(keys, varied)[last] = z.parse(found.schema, value)
   }
   const { workload, vms, stagger, hostCache, ...variedGuest } = varied
   const part = { workload: Object.values(workload)[0], vms, stagger, hostCache }
@@ -53,9 +48,19 @@ function asWritten(guest: Readable<GuestConfig>, study: Readable<CaseStudy>) {
   return { ...guest, workload: kinds, vms, stagger, hostCache }
 }
 
-/** Whether a factor is a key of the study, not of its guest. */
-export function isStudyFactor(path: string): boolean {
-  return STUDY_KEYS.includes(path.split('.')[0] as (typeof STUDY_KEYS)[number])
+/** The mapping that holds a key; one that is left out is there with its defaults then. */
+function mappingAt(
+  keys: readonly string[],
+  varied: ReturnType<typeof asWritten>,
+): Record<string, unknown> {
+  let schema: z.core.$ZodType = caseSchema
+  let mapping = varied as Record<string, unknown>
+  for (const key of keys) {
+    schema = innerSchema(schema, key)
+    mapping[key] ??= z.safeParse(schemaOf(schema), {}).data ?? {} // throttle must have one, which comes now
+    mapping = mapping[key] as Record<string, unknown>
+  }
+  return mapping
 }
 
 /** A case is named by the values of its factors: `virtio-blk-qcow2`. */

@@ -124,7 +124,33 @@ export function memoryProblem({ system, memory }: Readable<GuestConfig>): string
   return `expected at least 96MiB for the appliance, got ${memory / 2 ** 20}MiB`
 }
 
+/** Why the balloon could not be had of that guest; the planner asks the same of each case. */
+export function balloonProblem({
+  system,
+  memory,
+  balloon,
+}: Readable<GuestConfig>): string | undefined {
+  const target = balloon?.target
+  if (target === undefined) {
+    return balloon?.at === undefined ? undefined : 'expected a target for what is set at a phase'
+  }
+  if (memory !== undefined && target > memory) {
+    return `expected at most the guest's memory, ${memory / 2 ** 20}MiB, got ${target / 2 ** 20}MiB`
+  }
+  if (system !== 'appliance' || target >= APPLIANCE_BYTES) return undefined
+  return `expected at least 96MiB for the appliance, got ${target / 2 ** 20}MiB`
+}
+
 function memoryProblems(name: string, guest: Readable<GuestConfig> | undefined): Problem[] {
-  const message = guest && memoryProblem(guest)
-  return message ? [{ path: ['guests', name, 'memory'], at: 'value', message }] : []
+  if (!guest) return []
+  const path = ['guests', name]
+  const memory = memoryProblem(guest)
+  const balloon = balloonProblem(guest)
+  const key = guest.balloon?.target === undefined ? 'at' : 'target'
+  return [
+    ...(memory ? [{ path: [...path, 'memory'], at: 'value' as const, message: memory }] : []),
+    ...(balloon
+      ? [{ path: [...path, 'balloon', key], at: 'value' as const, message: balloon }]
+      : []),
+  ]
 }

@@ -105,6 +105,23 @@ const driveSchema = z.strictObject({
   throttle: throttleSchema.optional().describe('Limits that qemu keeps'),
 })
 
+const balloon = z.strictObject({
+  target: bytes('32MiB', '1TiB')
+    .optional()
+    .describe('What the guest is to be left with; all of its memory by default'),
+  at: nameOf(MAX_NAME)
+    .optional()
+    .describe('The phase with whose beginning the target is set; from the start by default'),
+  freePageReporting: z
+    .boolean()
+    .default(false)
+    .describe('The guest tells of pages that it has freed, and the host takes them back'),
+  poll: seconds('1s', '1h')
+    .refine(Number.isInteger, 'whole seconds')
+    .prefault('2s')
+    .describe('How often the guest is asked for its own memory figures, in whole seconds'),
+})
+
 const ownSystem = z.strictObject({
   kernel: path.describe('Path of a Linux kernel image'),
   initrd: path.optional().describe('Path of an initial ramdisk'),
@@ -118,6 +135,9 @@ export const guestSchema = z.strictObject({
     .default('appliance')
     .describe('What the vm boots'),
   memory: bytes('32MiB', '1TiB').prefault('192MiB').describe('Guest memory'),
+  balloon: balloon
+    .optional()
+    .describe('A virtio balloon, which can take memory back from the guest'),
   vcpus: whole(1, 64).default(1).describe('Virtual CPUs'),
   accel: z
     .enum(ACCELERATORS)
@@ -284,6 +304,7 @@ export type ConfigFile = z.output<typeof configSchema>
 export type TierConfig = ConfigFile['tiers'][string]
 export type GuestConfig = ConfigFile['guests'][string]
 export type DriveConfig = GuestConfig['drives'][string]
+export type BalloonConfig = NonNullable<GuestConfig['balloon']>
 export type SystemConfig = GuestConfig['system']
 export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']

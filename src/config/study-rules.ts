@@ -1,6 +1,6 @@
 import { parseBytes } from '../lib/quantities.ts'
 import { factorProblems } from './factors.ts'
-import { inside, type Problem, unknownName } from './problems.ts'
+import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import type { ConfigFile, GuestConfig, WorkloadConfig } from './schema.ts'
 import {
@@ -66,6 +66,7 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
         ),
       ),
       ...workloadProblems(study, study.guest!, guest),
+      ...balloonProblems(study, study.guest!, guest),
     )
   }
   return inside(['studies', name], [...problems, ...nameProblems(name, study)])
@@ -99,6 +100,37 @@ function workloadProblems(
   return workloadMistakes(workload, drives, `drive of guest ${guestName}`).map(
     ({ key, message }) => ({ path: ['workload', workload.kind, key], at: 'value', message }),
   )
+}
+
+/** The phases of the workloads whose phases are kvmio's own; a script may have any. */
+const PHASES: Partial<Record<WorkloadConfig['kind'], readonly string[]>> = {
+  'boot-write-shutdown': ['boot', 'prepare', 'write', 'settle', 'shutdown'],
+  idle: ['boot', 'idle', 'shutdown'],
+}
+
+/** A balloon that waits for a phase which never comes would be left alone without a word until the end. */
+function balloonProblems(
+  study: ReadableStudy,
+  guestName: string,
+  guest: Readable<GuestConfig>,
+): Problem[] {
+  const workload = study.workload as WorkloadConfig | undefined
+  const phases = workload && PHASES[workload.kind]
+  if (!phases) return []
+  const wrong = (phase: unknown): phase is string =>
+    typeof phase === 'string' && !phases.includes(phase)
+  const varied = study.factors?.['balloon.at']
+  if (varied) {
+    return varied.flatMap((phase, index) => {
+      if (!wrong(phase)) return []
+      const message = `expected a phase of ${workload.kind}: ${choice(phases)}, got ${shown(phase)}`
+      return [{ path: ['factors', 'balloon.at', index], at: 'value' as const, message }]
+    })
+  }
+  const phase = guest.balloon?.at
+  if (!wrong(phase)) return []
+  const message = `expected a guest whose balloon waits for a phase of ${workload.kind}: ${choice(phases)}, got ${guestName}, whose balloon waits for ${phase}`
+  return [{ path: ['guest'], at: 'value', message }]
 }
 
 /** The sizes that the drive takes on in the study; none where a mistake hides them. */

@@ -1,6 +1,7 @@
+import { BALLOON_ID } from '../source/balloon.ts'
 import { blockNode, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
-import { type VmPlan, vmFiles } from './plan.ts'
+import { type BalloonPlan, type VmPlan, vmFiles } from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -31,7 +32,7 @@ export function qemuArgv(plan: VmPlan): string[] {
     ['-append', plan.boot.append],
     json('-object', [...objects, ...limits]),
     json('-blockdev', plan.drives.map(blockNode)),
-    json('-device', devices),
+    json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
   ].flat()
 }
 
@@ -66,4 +67,15 @@ function serialPort(id: string, path: string, log: string): string[] {
     '-serial',
     `chardev:${id}`,
   ]
+}
+
+/** A guest that runs out of memory gets its own back from the balloon before it kills a process. */
+function balloonDevice({ freePageReporting, pollSeconds }: BalloonPlan): Record<string, unknown> {
+  return {
+    driver: 'virtio-balloon-pci',
+    id: BALLOON_ID,
+    'deflate-on-oom': true,
+    'free-page-reporting': freePageReporting,
+    'guest-stats-polling-interval': pollSeconds,
+  }
 }

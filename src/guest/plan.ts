@@ -10,6 +10,8 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   accelerator: 'kvm' | 'tcg'
   memoryBytes: number
   vcpus: number
+  /** Absent without one. */
+  balloon?: BalloonPlan
   boot: BootPlan
   drives: DrivePlan[]
   /** Seconds. */
@@ -24,6 +26,15 @@ export interface BootPlan {
   kernel: string
   initrd?: string
   append: string
+}
+
+export interface BalloonPlan {
+  /** What the guest is to be left with; all of its memory when absent. */
+  targetBytes?: number
+  /** The phase with whose beginning the target is set; from the start when absent. */
+  at?: string
+  freePageReporting: boolean
+  pollSeconds: number
 }
 
 export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {

@@ -9,6 +9,7 @@ import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import { type PhaseLine, PhaseLog } from '../source/phase-channel.ts'
 import { isSameProcess } from '../source/proc.ts'
 import { Qmp, type QmpEvent } from '../source/qmp.ts'
+import { Balloon, type LastMemory } from './balloon.ts'
 import { driveOfNode } from './block-node.ts'
 import { identityOf, type VmPlan, vmFiles } from './plan.ts'
 import { endingOf, endProcess, lastLines, type QemuProcess, waitForEnd } from './qemu-process.ts'
@@ -52,6 +53,7 @@ export interface VmEnd {
 export interface LastSample {
   drives: DriveStats[]
   guestDisks: readonly GuestDisk[]
+  memory: LastMemory
 }
 
 /** The phase that a guest is in after its last line. */
@@ -71,6 +73,7 @@ export class RunningVm {
   readonly #context: VmContext
   readonly #listener: VmListener
   readonly #phaseLog: PhaseLog
+  readonly #balloon: Balloon
   #woken = Promise.withResolvers<void>()
   #bootTime: number | undefined
   #phases: PhaseRow[]
@@ -93,6 +96,7 @@ export class RunningVm {
     this.#context = context
     this.#listener = listener
     this.#phaseLog = new PhaseLog(vmFiles(plan.directory).phaseLog, progress?.phaseOffset ?? 0)
+    this.#balloon = new Balloon(plan, context.procRoot, process.pid)
     this.#bootTime = progress?.bootTime
     this.#phases = [...(progress?.phases ?? [])]
     this.#phaseSince = context.now()
@@ -103,6 +107,8 @@ export class RunningVm {
       pid: process.pid,
       adopted: progress !== undefined,
       qmp,
+      memoryBytes: plan.memoryBytes,
+      ...(plan.balloon ? { balloon: this.#balloon.record } : {}),
       cgroup: plan.cgroup,
       guestDisks,
     }
@@ -149,6 +155,7 @@ export class RunningVm {
     if (status === 'shutdown') this.#guestOff = true // it went off while no kvmio watched
     while (!this.#verdict && !this.#guestOff) {
       await this.#readPhases()
+      await this.#balloon.follow(this.record.qmp, this.#phases)
       await this.#checkProcess()
       this.#checkDeadline()
       await Promise.race([sleep(POLL_MS), this.#woken.promise])
@@ -249,9 +256,13 @@ export class RunningVm {
   }
 
   async #lastSample(): Promise<LastSample | undefined> {
-    if (!this.record.qmp.isOpen) return undefined
+    const { qmp, guestDisks } = this.record
+    if (!qmp.isOpen) return undefined
+    const { neverTold } = this.#balloon
+    if (neverTold !== undefined) this.#context.log.warn(`vm ${this.plan.name}: ${neverTold}`)
     try {
-      return { drives: await readBlockStats(this.record.qmp), guestDisks: this.record.guestDisks() }
+      const [drives, memory] = await Promise.all([readBlockStats(qmp), this.#balloon.last(qmp)])
+      return { drives, guestDisks: guestDisks(), memory }
     } catch (error) {
       this.#context.log.warn({ vm: this.plan.name, err: error }, 'no last sample')
       return undefined

@@ -151,6 +151,62 @@ export const vmProcess = {
     ['vm'],
     'Resident memory of the qemu process (/proc/PID/status VmRSS).',
   ),
+  proportionalBytes: gauge(
+    'vm_process_proportional_memory_bytes',
+    ['vm'],
+    'What the qemu process takes of the host, a page of n processes as 1/n (/proc/PID/smaps_rollup Pss, every 15 s).',
+  ),
+  anonymousBytes: gauge(
+    'vm_process_proportional_anonymous_memory_bytes',
+    ['vm'],
+    'Of that, without files: the memory of the guest and of qemu itself (Pss_Anon, every 15 s).',
+  ),
+}
+
+export const vmMemory = gauge(
+  'vm_memory_bytes',
+  ['vm'],
+  'Memory that the vm was given (config), before any balloon.',
+)
+export const balloon = {
+  targetBytes: gauge(
+    'vm_balloon_target_bytes',
+    ['vm'],
+    'What the guest is to be left with now; only of vms with a balloon.',
+  ),
+  actualBytes: gauge(
+    'vm_balloon_actual_bytes',
+    ['vm'],
+    'What the balloon leaves the guest (QMP query-balloon).',
+  ),
+}
+export const guestMemory = {
+  totalBytes: gauge(
+    'guest_memory_total_bytes',
+    ['vm'],
+    'Memory that the kernel of the guest uses, as its balloon driver says; absent until it has.',
+  ),
+  freeBytes: gauge('guest_memory_free_bytes', ['vm'], 'Free memory in the guest, likewise.'),
+  availableBytes: gauge(
+    'guest_memory_available_bytes',
+    ['vm'],
+    'Memory that the guest could have without swapping, likewise.',
+  ),
+  diskCachesBytes: gauge(
+    'guest_memory_disk_caches_bytes',
+    ['vm'],
+    'Page cache of the guest, likewise.',
+  ),
+  majorFaults: counter(
+    'guest_memory_major_faults_total',
+    ['vm'],
+    'Page faults of the guest that waited for a disk, likewise.',
+  ),
+  updatedTime: gauge(
+    'guest_memory_last_update_time_seconds',
+    ['vm'],
+    'When the balloon driver of the guest answered last, as Unix time.',
+  ),
 }
 
 export const vmDevice = io(

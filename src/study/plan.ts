@@ -1,6 +1,6 @@
 import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
-import { memoryProblem } from '../config/rules.ts'
+import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { workloadMistakes } from '../config/workload-rules.ts'
 
@@ -29,6 +29,8 @@ export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
 function guestProblem(guest: GuestConfig): string | undefined {
   const memory = memoryProblem(guest)
   if (memory !== undefined) return `memory: ${memory}`
+  const balloon = balloonProblem(guest)
+  if (balloon !== undefined) return `balloon: ${balloon}`
   for (const [name, drive] of Object.entries(guest.drives)) {
     const [problem] = driveProblems(drive)
     if (problem !== undefined) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
 import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
-import type { BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
+import type { BalloonPlan, BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import type { CasePlan } from './plan.ts'
 
@@ -36,6 +36,7 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
       accelerator: placement.accelerator,
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
+      balloon: planBalloon(point.guest),
       boot: planBoot(point.guest, study.workload, placement),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
@@ -57,6 +58,12 @@ function planBoot(
   }
   const { kernel, initrd, append: own } = guest.system
   return { kernel, initrd, append: `${append} ${own}`.trim() }
+}
+
+function planBalloon({ balloon }: GuestConfig): BalloonPlan | undefined {
+  if (!balloon) return undefined
+  const { target, at, freePageReporting, poll } = balloon
+  return { targetBytes: target, at, freePageReporting, pollSeconds: poll }
 }
 
 function planDrives(

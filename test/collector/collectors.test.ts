@@ -7,6 +7,7 @@ import { type Collector, collectAll } from '../../src/collector/collector.ts'
 import { createDiskstatsCollector } from '../../src/collector/diskstats.ts'
 import { guest } from '../../src/collector/guest.ts'
 import { iostat } from '../../src/collector/iostat.ts'
+import { memory } from '../../src/collector/memory.ts'
 import { process as processes } from '../../src/collector/process.ts'
 import { qmp } from '../../src/collector/qmp.ts'
 import { sampler } from '../../src/collector/sampler.ts'
@@ -22,6 +23,7 @@ import {
   folder,
   hostWith,
   namesOf,
+  recordedBalloon,
   recordedBlockstats,
   recordedIostat,
   samplerOf,
@@ -72,6 +74,36 @@ t.test('one that fails after it was cut disturbs nobody', async (t) => {
   await collectAll([late], scrape)
   await sleep(100)
   t.strictSame(scrape.errors, [['late', 'collector late did not end in the 0.02 s of this scrape']])
+})
+
+t.test('a vm without a balloon costs no QMP and has no such series', async (t) => {
+  const asked: string[] = []
+  const ask = (of: string) =>
+    answering(async (command) => {
+      asked.push(of)
+      return (await recordedBalloon('balloon-silent'))[command]
+    })
+  const vms = [
+    vm('plain', { qmp: ask('plain') }),
+    vm('balloon', { qmp: ask('balloon'), balloon: { targetBytes: 2 ** 27 } }),
+    vm('sick', {
+      qmp: answering(() => Promise.reject(new Error('gone'))),
+      balloon: { targetBytes: 0 },
+    }),
+  ]
+  const scrape = await scrapeOf(t, { vms })
+  const samples = await memory.collect(scrape)
+  t.strictSame(asked, ['balloon', 'balloon'])
+  const all = 192 * 2 ** 20
+  t.strictSame(valuesOf(samples, m.vmMemory), { plain: all, balloon: all, sick: all })
+  t.strictSame(valuesOf(samples, m.balloon.targetBytes), { balloon: 2 ** 27 })
+  t.strictSame(valuesOf(samples, m.balloon.actualBytes), { balloon: all })
+  t.strictSame(
+    namesOf(samples).filter((name) => name.startsWith('kvmio_guest_memory')),
+    [],
+    'a guest that never answered has no figures',
+  )
+  t.strictSame(scrape.errors, [['memory', 'gone']])
 })
 
 t.test('two vms of one name are printed once', async (t) => {

@@ -58,6 +58,7 @@ export async function scrapeOf(
     studies: [],
     journal: parts.journal ?? (await emptyJournal(t)),
     sampler: samplerOf(join(root, 'proc'), []),
+    memorySampler: { of: () => undefined },
     hierarchy: { version: 1, root: join(root, 'cgroup/blkio') },
     showsDevice: () => true,
     timeoutMs: 2_000,
@@ -115,6 +116,7 @@ export function vm(name: string, more: Partial<Vm> = {}): Vm {
     drives: [drive('root'), drive('data', { bus: 'ide', format: 'raw' })],
     adopted: false,
     pid: 4711,
+    memoryBytes: 192 * 2 ** 20,
     cgroup: 'vm',
     qmp: answering(() => Promise.resolve([])),
     guestDisks: () => [],
@@ -122,14 +124,21 @@ export function vm(name: string, more: Partial<Vm> = {}): Vm {
   }
 }
 
-/** Stands in for a qemu: what it would say to any command. */
-export function answering(answer: () => Promise<unknown>): Qmp {
+/** Stands in for a qemu: what it would say to a command. */
+export function answering(answer: (command: string) => Promise<unknown>): Qmp {
   return { command: answer } as unknown as Qmp
 }
 
 /** What a real qemu answered to query-blockstats. */
 export async function recordedBlockstats(name: string): Promise<unknown> {
   return JSON.parse(await readFile(fixture(`${HOST}/qmp/${name}.json`), 'utf8'))
+}
+
+/** What a real qemu answered to query-balloon, and to qom-get for the guest's figures. */
+export async function recordedBalloon(name: string): Promise<Record<string, unknown>> {
+  const text = await readFile(fixture(`${HOST}/qmp/${name}.json`), 'utf8')
+  const { balloon, stats } = JSON.parse(text)
+  return { 'query-balloon': balloon, 'qom-get': stats }
 }
 
 /** The last state that a real guest told of its disks. */

@@ -6,6 +6,7 @@ import { COLLECTOR_NAMES, createCollectors } from '../../src/collector/all.ts'
 import { collectAll } from '../../src/collector/collector.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
 import { renderSamples } from '../../src/metrics/render.ts'
+import { MemorySampler } from '../../src/sampler/memory-sampler.ts'
 import { golden } from '../golden.ts'
 import { findTool, lacking } from '../tools.ts'
 import {
@@ -14,6 +15,7 @@ import {
   emptyJournal,
   folder,
   hostWith,
+  recordedBalloon,
   recordedBlockstats,
   recordedGuestDisks,
   recordedIostat,
@@ -59,8 +61,10 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     recordedBlockstats('running'),
   ])
   const disks = await recordedGuestDisks()
+  const balloon = await recordedBalloon('balloon')
   const writing = vm(`${NAME}-1`, {
-    qmp: answering(async () => (clock.now < 2000 ? before : now)),
+    qmp: answering(async (command) => balloon[command] ?? (clock.now < 2000 ? before : now)),
+    balloon: { targetBytes: 128 * 2 ** 20 },
     guestDisks: () => disks,
   })
   const silent = vm(`${NAME}-2`, {
@@ -72,6 +76,7 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     pid: _,
     qmp: __,
     guestDisks: ___,
+    memoryBytes: _____,
     cgroup: ____,
     ...identity
   } = vm(`${NAME}-3`, { slot: 3 })
@@ -85,8 +90,16 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     clock.now = time
     await sampler.tick()
   }
+  const options = {
+    procRoot: join(root, 'proc'),
+    vms: () => [writing],
+    onError: (source: string) => t.fail(source),
+  }
+  const memorySampler = new MemorySampler(options)
+  await memorySampler.tick()
   const scrape = await scrapeOf(t, {
     root,
+    memorySampler,
     vms: [writing, silent],
     knownVms,
     tiers,

@@ -185,6 +185,44 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '4:22: guests.student.memory: expected at least 96MiB for the appliance, got 64MiB',
   ],
   [
+    'a balloon that takes all that the appliance needs',
+    guest('{ balloon: { target: 64MiB }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:33: guests.student.balloon.target: expected at least 96MiB for the appliance, got 64MiB',
+  ],
+  [
+    'a balloon that gives',
+    guest(
+      '{ memory: 128MiB, balloon: { target: 192MiB }, drives: { a: { tier: local, size: 1GiB } } }',
+    ),
+    "4:49: guests.student.balloon.target: expected at most the guest's memory, 128MiB, got 192MiB",
+  ],
+  [
+    'a phase for no target',
+    guest('{ balloon: { at: write }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:29: guests.student.balloon.at: expected a target for what is set at a phase',
+  ],
+  [
+    'guest figures every second and a half',
+    guest('{ balloon: { poll: 1500ms }, drives: { a: { tier: local, size: 1GiB } } }'),
+    '4:31: guests.student.balloon.poll: expected whole seconds, got "1500ms"',
+  ],
+  [
+    'a balloon that waits for a phase that never comes',
+    study('    workload: { idle: {} }').replace(
+      '{ drives',
+      '{ balloon: { target: 128MiB, at: write }, drives',
+    ),
+    '7:12: studies.demo.guest: expected a guest whose balloon waits for a phase of idle: boot, idle or shutdown, got student, whose balloon waits for write',
+  ],
+  [
+    'a factor of phases that never come',
+    factors('{ balloon.at: [boot, writ] }').replace(
+      '{ drives',
+      '{ balloon: { target: 128MiB }, drives',
+    ),
+    '9:35: studies.demo.factors.balloon.at[1]: expected a phase of idle: boot, idle or shutdown, got "writ"',
+  ],
+  [
     'absurd memory',
     guest('{ memory: 2TiB, drives: { a: { tier: local, size: 1GiB } } }'),
     '4:22: guests.student.memory: expected at most 1TiB, got "2TiB"',
@@ -454,7 +492,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a factor of no key',
     factors('{ bus: [ide] }'),
-    '9:16: studies.demo.factors.bus: expected a key of the guest or the study: system, memory, vcpus, accel, deadlines, drives, workload, vms, stagger or hostCache, got "bus"; did you mean vms?',
+    '9:16: studies.demo.factors.bus: expected a key of the guest or the study: system, memory, balloon, vcpus, accel, deadlines, drives, workload, vms, stagger or hostCache, got "bus"; did you mean vms?',
   ],
   [
     'a factor of a workload that the study does not have',

@@ -37,6 +37,11 @@ t.test('factors change what they name and nothing else', async (t) => {
   const own = withFactors(guests.own!, given, { 'system.kernel': '/boot/other' })
   t.strictSame(own.guest.system, { kernel: '/boot/other', append: '' })
   t.strictSame(withFactors(guests.own!, given, { system: 'appliance' }).guest.system, 'appliance')
+  t.strictSame(
+    withFactors(student, given, { 'balloon.target': '128MiB' }).guest.balloon,
+    { target: 128 * 2 ** 20, freePageReporting: false, poll: 2 },
+    'a mapping that the guest leaves out comes with its defaults',
+  )
 })
 
 t.test('factors may name what a study says of its vms', async (t) => {

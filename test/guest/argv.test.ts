@@ -53,6 +53,23 @@ function text(plan: VmPlan): string {
 
 t.test('the demo guest', async (t) => golden(t, 'argv-demo.txt', text(PLAN)))
 
+t.test('a balloon', async (t) => {
+  const balloon = { targetBytes: 2 ** 27, freePageReporting: true, pollSeconds: 2 }
+  const added = qemuArgv({ ...PLAN, balloon }).filter((word) => !qemuArgv(PLAN).includes(word))
+  t.strictSame(
+    added.map((word) => JSON.parse(word)),
+    [
+      {
+        driver: 'virtio-balloon-pci',
+        id: 'balloon',
+        'deflate-on-oom': true,
+        'free-page-reporting': true,
+        'guest-stats-polling-interval': 2,
+      },
+    ],
+  )
+})
+
 t.test('every bus twice, every cache mode, KVM, not root, own kernel alone', async (t) => {
   const drives = [
     drive('a', { bus: 'virtio-blk', cache: 'writeback' }),

@@ -58,6 +58,7 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
     drives: [fakeDrive()],
     adopted: false,
     pid: 4711,
+    memoryBytes: 192 * 2 ** 20,
     cgroup: `kvmio/${name}`,
     guestDisks: () => [],
     operations: { 'drive-root': {} },

@@ -58,6 +58,20 @@ t.test('without factors there is one case', async (t) => {
   t.strictSame(planCases(study(), from), expected)
 })
 
+t.test('a balloon that the memory of a case does not allow is skipped', async (t) => {
+  const factors = { memory: ['128MiB', '192MiB'], 'balloon.target': ['64MiB', '160MiB'] }
+  const cases = planCases(study({ factors }), guest())
+  t.strictSame(
+    cases.map(({ name, skip }) => [name, skip]),
+    [
+      ['128mib-64mib', 'balloon: expected at least 96MiB for the appliance, got 64MiB'],
+      ['128mib-160mib', "balloon: expected at most the guest's memory, 128MiB, got 160MiB"],
+      ['192mib-64mib', 'balloon: expected at least 96MiB for the appliance, got 64MiB'],
+      ['192mib-160mib', undefined],
+    ],
+  )
+})
+
 t.test('a case that qemu would refuse is skipped, with the rule', async (t) => {
   const factors = {
     'drives.root.aio': ['native', 'threads'],

@@ -1,0 +1,42 @@
+import type { Vm } from '../attribution/records.ts'
+import * as m from '../metrics/catalog.ts'
+import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
+import { readBalloon } from '../source/balloon.ts'
+import { type Collector, collectEach, type Scrape } from './collector.ts'
+
+/** What each vm was given of memory, what its balloon leaves it, and what its qemu takes of the host's. */
+export const memory: Collector = {
+  name: 'memory',
+
+  async collect(scrape) {
+    const { vms, memorySampler } = scrape
+    const ofHost = vms.flatMap(({ name, pid, memoryBytes }) => {
+      const taken = memorySampler.of(pid)
+      return [
+        sample(m.vmMemory, { vm: name }, memoryBytes),
+        ...sampleIfGiven(m.vmProcess.proportionalBytes, { vm: name }, taken?.totalBytes),
+        ...sampleIfGiven(m.vmProcess.anonymousBytes, { vm: name }, taken?.anonymousBytes),
+      ]
+    })
+    const withBalloon = vms.filter(({ balloon }) => balloon !== undefined)
+    const ofBalloons = await collectEach('memory', withBalloon, scrape, (vm) =>
+      balloonSamples(vm, scrape),
+    )
+    return [...ofHost, ...ofBalloons]
+  },
+}
+
+async function balloonSamples(vm: Vm, { timeoutMs }: Scrape): Promise<Sample[]> {
+  const labels = { vm: vm.name }
+  const { actualBytes, guest } = await readBalloon(vm.qmp, timeoutMs * 0.8)
+  return [
+    ...sampleIfGiven(m.balloon.targetBytes, labels, vm.balloon?.targetBytes),
+    sample(m.balloon.actualBytes, labels, actualBytes),
+    ...sampleIfGiven(m.guestMemory.totalBytes, labels, guest?.totalBytes),
+    ...sampleIfGiven(m.guestMemory.freeBytes, labels, guest?.freeBytes),
+    ...sampleIfGiven(m.guestMemory.availableBytes, labels, guest?.availableBytes),
+    ...sampleIfGiven(m.guestMemory.diskCachesBytes, labels, guest?.diskCachesBytes),
+    ...sampleIfGiven(m.guestMemory.majorFaults, labels, guest?.majorFaults),
+    ...sampleIfGiven(m.guestMemory.updatedTime, labels, guest?.updatedTime),
+  ]
+}
