@@ -250,6 +250,7 @@ export class Engine {
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
+      packageDrive: (packages) => this.hostParts.packageDrive(packages),
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import type { GuestConfig } from '../config/schema.ts'
+import type { GuestConfig, PackageSet } from '../config/schema.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import { type Appliance, buildAppliance } from '../guest/systems/appliance.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { buildPackageDrive } from '../guest/systems/package-drive.ts'
 import { type KvmVerdict, kvmFingerprint, tryKvm } from '../host/accelerator.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -14,6 +15,8 @@ const KVM_TRIAL_SECONDS = 15
 export interface HostParts {
   /** The built-in system; built once. */
   appliance(): Promise<Appliance>
+  /** The image that the built-in installer installs these from; built once. */
+  packageDrive(packages: PackageSet): Promise<string>
   /** What was found of KVM earlier, if this host has not changed since. */
   knownKvm(): Promise<KvmVerdict | undefined>
   /** Whether guests boot under KVM here; tried once for this host, kernel and qemu. */
@@ -29,7 +32,8 @@ export function createHostParts(
   vm: VmContext,
   runAs?: number,
 ): HostParts {
-  const appliance = once(() => buildAppliance({ cacheDir: join(stateDir, 'systems'), log: vm.log }))
+  const cacheDir = join(stateDir, 'systems')
+  const appliance = once(() => buildAppliance({ cacheDir, log: vm.log }))
 
   const fingerprint = once(async () =>
     kvmFingerprint(vm.procRoot, await readQemuVersion(vm.binary)),
@@ -63,6 +67,7 @@ export function createHostParts(
 
   return {
     appliance,
+    packageDrive: (packages) => buildPackageDrive({ cacheDir, packages, log: vm.log }),
     knownKvm,
     kvm,
     async accelerator({ accel }) {

@@ -133,19 +133,23 @@ function keysOf(schema: z.core.$ZodType, value: unknown): string[] {
   if (plain instanceof z.ZodObject) return Object.keys(plain.shape)
   if (typeof value !== 'object' || value === null) return []
   if (plain instanceof z.ZodRecord) return Object.keys(value)
-  const mapping = mappingOf(plain)
+  const mapping = mappingOf(plain, Object.keys(value))
   return mapping ? Object.keys(mapping.shape) : []
 }
 
 function innerSchema(schema: z.core.$ZodType, key: string): z.core.$ZodType {
   const plain = schemaOf(schema)
-  return plain instanceof z.ZodRecord ? plain.valueType : mappingOf(plain)!.shape[key]!
+  return plain instanceof z.ZodRecord ? plain.valueType : mappingOf(plain, [key])!.shape[key]!
 }
 
-function mappingOf(schema: z.core.$ZodType): z.ZodObject | undefined {
+/** Of several kinds of mapping the one that has these keys. */
+function mappingOf(schema: z.core.$ZodType, keys: readonly string[]): z.ZodObject | undefined {
   if (schema instanceof z.ZodObject) return schema
   if (!(schema instanceof z.ZodUnion)) return undefined
-  return schema.options.find((option) => option instanceof z.ZodObject)
+  return schema.options.find(
+    (option): option is z.ZodObject =>
+      option instanceof z.ZodObject && keys.every((key) => Object.hasOwn(option.shape, key)),
+  )
 }
 
 /** What stands below defaults. */

@@ -1,7 +1,11 @@
 import { resolve } from 'node:path'
-import type { ConfigFile, GuestConfig, StudyConfig, TierConfig } from './schema.ts'
+import type { ConfigFile, GuestConfig, StudyConfig, TierConfig, WorkloadConfig } from './schema.ts'
 
-const PATH_FACTORS = ['system.kernel', 'system.initrd']
+const INSTALLER_PATHS = ['kernel', 'initrd', 'media', 'iso'] as const
+const PATH_FACTORS = [
+  ...['system.kernel', 'system.initrd', 'system.image'],
+  ...INSTALLER_PATHS.map((key) => `workload.install.${key}`),
+]
 
 /** The same config with every path made absolute; relative ones start in the config file's folder. */
 export function withAbsolutePaths(config: ConfigFile, folder: string): ConfigFile {
@@ -15,7 +19,7 @@ export function withAbsolutePaths(config: ConfigFile, folder: string): ConfigFil
   }
 }
 
-/** The same studies with absolute paths where a factor's values are paths. */
+/** The same studies with absolute paths where a workload or a factor's values have paths. */
 export function withAbsoluteFactors(
   studies: Record<string, StudyConfig>,
   folder: string,
@@ -25,8 +29,32 @@ export function withAbsoluteFactors(
       path,
       PATH_FACTORS.includes(path) ? values.map((value) => resolve(folder, String(value))) : values,
     ])
-    return { ...study, factors: Object.fromEntries(factors) }
+    const workload = absoluteWorkload(study.workload, folder)
+    return { ...study, workload, factors: Object.fromEntries(factors) }
   })
+}
+
+function absoluteWorkload(workload: WorkloadConfig, folder: string): WorkloadConfig {
+  if (workload.kind === 'fio' && !isLines(workload.job)) {
+    return { ...workload, job: resolve(folder, workload.job) }
+  }
+  if (workload.kind === 'install') {
+    const paths = INSTALLER_PATHS.flatMap((key) => {
+      const path = workload[key]
+      return path === undefined ? [] : [[key, resolve(folder, path)]]
+    })
+    const files = workload.files && mapValues(workload.files, (path) => resolve(folder, path))
+    return { ...workload, ...Object.fromEntries(paths), ...(files && { files }) }
+  }
+  if (workload.kind === 'script' && workload.file !== undefined) {
+    return { ...workload, file: resolve(folder, workload.file) }
+  }
+  return workload
+}
+
+/** Whether a job is a file's lines, and not its path. */
+export function isLines(job: string): boolean {
+  return job.includes('\n')
 }
 
 /** A bare name is looked up in PATH when it is run. */
@@ -43,14 +71,11 @@ function absoluteTier(tier: TierConfig, folder: string): TierConfig {
 function absoluteGuest(guest: GuestConfig, folder: string): GuestConfig {
   const { system } = guest
   if (typeof system === 'string') return guest
-  const kernel = resolve(folder, system.kernel)
-  return {
-    ...guest,
-    system:
-      system.initrd === undefined
-        ? { ...system, kernel }
-        : { ...system, kernel, initrd: resolve(folder, system.initrd) },
-  }
+  const paths = (['kernel', 'initrd', 'image'] as const).flatMap((key) => {
+    const path = (system as Partial<Record<typeof key, string>>)[key]
+    return path === undefined ? [] : [[key, resolve(folder, path)]]
+  })
+  return { ...guest, system: { ...system, ...Object.fromEntries(paths) } }
 }
 
 function mapValues<T, U>(record: Record<string, T>, change: (value: T) => U): Record<string, U> {

@@ -12,7 +12,9 @@ export const CACHES = ['none', 'writeback', 'writethrough', 'directsync', 'unsaf
 export const AIOS = ['threads', 'native', 'io_uring'] as const
 export const DISCARDS = ['ignore', 'unmap'] as const
 export const DETECT_ZEROES = ['off', 'on', 'unmap'] as const
+export const SEEDS = ['nocloud', 'none'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export const PACKAGE_SETS = ['minimal', 'minbase', 'debian'] as const
 export const HOST_CACHES = ['warm', 'cold'] as const
 export const FILESYSTEMS = ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const
 
@@ -122,18 +124,30 @@ const balloon = z.strictObject({
     .describe('How often the guest is asked for its own memory figures, in whole seconds'),
 })
 
-const ownSystem = z.strictObject({
+const ownKernel = z.strictObject({
   kernel: path.describe('Path of a Linux kernel image'),
   initrd: path.optional().describe('Path of an initial ramdisk'),
   append: z.string().default('').describe('More words for the kernel command line'),
 })
 
+const ownImage = z.strictObject({
+  image: path.describe('Path of a disk image that a BIOS boots; only read'),
+  format: z.enum(FORMATS).default('qcow2').describe('Format of the image'),
+  seed: z
+    .enum(SEEDS)
+    .default('nocloud')
+    .describe('nocloud has cloud-init in the image run the workload; none leaves it to the image'),
+})
+
 /** A kind of machine; factors name keys in here. */
 export const guestSchema = z.strictObject({
   system: z
-    .union([z.literal('appliance'), ownSystem], '"appliance" or a mapping with kernel')
+    .union(
+      [z.enum(['appliance', 'debian']), ownKernel, ownImage],
+      'appliance, debian, or a mapping with kernel or image',
+    )
     .default('appliance')
-    .describe('What the vm boots'),
+    .describe('What the vm boots; debian and an image are on the first drive'),
   memory: bytes('32MiB', '1TiB').prefault('192MiB').describe('Guest memory'),
   balloon: balloon
     .optional()
@@ -158,40 +172,114 @@ export const guestSchema = z.strictObject({
     .describe('The virtual disks; a name is also the serial number that the guest sees'),
 })
 
-const workload = z
+const toSchema = z
+  .enum(['filesystem', 'device'])
+  .default('filesystem')
+  .describe('A file in a new ext2, or the bare disk; on the first drive of a system, its own')
+const driveOfWorkload = z.string().optional().describe('The drive; the first one by default')
+
+const packageName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9+.-]+$/, 'the name of a package, such as openssh-server')
+
+const installSchema = z
   .strictObject({
-    'boot-write-shutdown': z
-      .strictObject({
-        write: bytes('512B').prefault('32MiB').describe('How much the guest writes'),
-        blockSize: bytes('512B', '1GiB').prefault('64KiB').describe('The size of each write'),
-        drive: z.string().optional().describe('The drive written to; the first one by default'),
-        to: z
-          .enum(['filesystem', 'device'])
-          .default('filesystem')
-          .describe('A file in a new ext2, or the bare disk'),
-        direct: z.boolean().default(false).describe("Past the guest's page cache (O_DIRECT)"),
-        settle: seconds().prefault('10s').describe('The wait between the write and the shutdown'),
-      })
+    drive: driveOfWorkload,
+    packages: z
+      .union(
+        [z.enum(PACKAGE_SETS), z.array(packageName).min(1, 'at least one package')],
+        'minimal, minbase, debian or a list of packages',
+      )
       .optional()
-      .describe('Boots, writes a stretch in order, waits, shuts down'),
-    idle: z
-      .strictObject({ time: seconds('1s').prefault('60s').describe('How long') })
+      .describe(
+        'What the built-in installer installs: minbase by default; a list is minbase with these; debian boots by itself',
+      ),
+    kernel: path.optional().describe("Path of the kernel of an installer of one's own"),
+    initrd: path.optional().describe('Path of its initial ramdisk'),
+    append: z.string().optional().describe('Its kernel command line'),
+    files: z
+      .record(z.string().regex(/^[\w.-]+$/, 'a plain file name'), path)
       .optional()
-      .describe('Boots, waits, shuts down'),
+      .describe('Files that it finds in the root of its ramdisk, by name: preseed.cfg, ks.cfg'),
+    media: path.optional().describe('Path of an ISO image that it finds in the CD drive'),
+    iso: path.optional().describe("Path of an ISO image that boots an installer of one's own"),
+    done: z
+      .enum(['power-off', 'reboot'])
+      .optional()
+      .describe("How an installer of one's own ends; power-off by default"),
+    keep: name
+      .optional()
+      .describe('Keeps the image of a passed run as STATE/systems/installed/NAME.qcow2'),
   })
+  .describe('Installs an operating system onto an empty drive, offline')
+
+const workloads = {
+  install: installSchema,
+  'boot-write-shutdown': z
+    .strictObject({
+      write: bytes('512B').prefault('32MiB').describe('How much the guest writes'),
+      blockSize: bytes('512B', '1GiB').prefault('64KiB').describe('The size of each write'),
+      drive: driveOfWorkload,
+      to: toSchema,
+      direct: z.boolean().default(false).describe("Past the guest's page cache (O_DIRECT)"),
+      settle: seconds().prefault('10s').describe('The wait between the write and the shutdown'),
+    })
+    .describe('Boots, writes a stretch in order, waits, shuts down'),
+  idle: z
+    .strictObject({ time: seconds('1s').prefault('60s').describe('How long') })
+    .describe('Boots, waits, shuts down'),
+  fio: z
+    .strictObject({
+      job: z
+        .string('the path of a fio job file, or its lines')
+        .min(1, 'the path of a fio job file, or its lines')
+        .describe('A job file: its path, or its lines; it begins in a folder of the drive'),
+      drive: driveOfWorkload,
+      to: toSchema,
+      timeout: seconds('1s').prefault('30m').describe('How long it may take'),
+    })
+    .describe('Boots, runs fio, keeps its result, shuts down'),
+  script: z
+    .strictObject({
+      file: path.optional().describe('Path of a shell script'),
+      run: z
+        .string('the lines of a shell script')
+        .min(1, 'the lines of a shell script')
+        .optional()
+        .describe('Lines of a shell script'),
+      drive: driveOfWorkload,
+      to: toSchema,
+      timeout: seconds('1s').prefault('30m').describe('How long it may take'),
+    })
+    .refine(({ file, run }) => (file === undefined) !== (run === undefined), {
+      error: 'exactly one of file and run',
+      when: ({ value }) => typeof value === 'object' && value !== null,
+    })
+    .describe('Boots, runs a shell script, shuts down; exit code 0 is good'),
+}
+
+export const WORKLOADS = Object.keys(workloads) as (keyof typeof workloads)[]
+
+const workload = z
+  .strictObject(workloads)
+  .partial()
   .refine((workload) => Object.keys(workload).length === 1, {
-    error: 'exactly one of boot-write-shutdown and idle',
+    error: `exactly one of ${WORKLOADS.join(', ').replace(/, (\S+)$/, ' and $1')}`,
     // Neither what is no mapping nor an unknown workload needs a second word.
     when: ({ value, issues }) =>
       z.record(z.string(), z.unknown()).safeParse(value).success &&
       !issues.some(({ code }) => code === 'unrecognized_keys'),
   })
   .meta({ minProperties: 1, maxProperties: 1 })
-  .transform((workload) =>
-    workload['boot-write-shutdown']
-      ? { kind: 'boot-write-shutdown' as const, ...workload['boot-write-shutdown'] }
-      : { kind: 'idle' as const, time: workload.idle?.time ?? 60 },
-  )
+  .transform((workload): Workload => {
+    const [[kind, options]] = Object.entries(workload) as [[string, object]]
+    return { kind, ...options } as Workload
+  })
+
+/** One of the workloads with its options. */
+type Workload = {
+  [Kind in keyof typeof workloads]: { kind: Kind } & z.output<(typeof workloads)[Kind]>
+}[keyof typeof workloads]
 
 /** A matrix of factors; some of its keys can be factors themselves (factors.ts). */
 export const studySchema = z.strictObject({
@@ -308,6 +396,8 @@ export type BalloonConfig = NonNullable<GuestConfig['balloon']>
 export type SystemConfig = GuestConfig['system']
 export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']
+/** What the built-in installer installs; a list is minbase with these packages. */
+export type PackageSet = (typeof PACKAGE_SETS)[number] | string[]
 
 function quantity(
   parse: (text: string) => number | undefined,

@@ -1,4 +1,5 @@
 import { formatBytes } from '../lib/quantities.ts'
+import { installMistakes } from './install-rules.ts'
 import { unknownName } from './problems.ts'
 import type { WorkloadConfig } from './schema.ts'
 
@@ -19,27 +20,30 @@ export function workloadMistakes(
   drives: Readonly<Record<string, { size: number }>>,
   drive = 'drive of the guest',
 ): WorkloadMistake[] {
+  if (workload.kind === 'idle') return []
+  const names = Object.keys(drives)
+  const name = workload.drive ?? names[0]
+  if (name === undefined) return []
+  const found = drives[name]
+  if (!found) return [{ key: 'drive', message: unknownName(drive, name, names) }]
   switch (workload.kind) {
+    case 'install':
+      return installMistakes(workload, { name, ...found }, names)
     case 'boot-write-shutdown':
-      return writeMistakes(workload, drives, drive)
-    case 'idle':
+      return writeMistakes(workload, { name, ...found })
+    default:
       return []
   }
 }
 
 function writeMistakes(
   workload: Extract<WorkloadConfig, { kind: 'boot-write-shutdown' }>,
-  drives: Readonly<Record<string, { size: number }>>,
-  kind: string,
+  drive: { name: string; size: number },
 ): WorkloadMistake[] {
   const { write, blockSize, direct, to } = workload
-  const names = Object.keys(drives)
-  const drive = workload.drive ?? names[0]
-  if (drive === undefined) return []
-  const found = drives[drive]
-  if (!found) return [{ key: 'drive', message: unknownName(kind, drive, names) }]
-  const room = to === 'filesystem' ? found.size * USABLE_SHARE : found.size
-  const what = to === 'filesystem' ? `nine tenths of drive ${drive}` : `the size of drive ${drive}`
+  const room = to === 'filesystem' ? drive.size * USABLE_SHARE : drive.size
+  const part = to === 'filesystem' ? 'nine tenths' : 'the size'
+  const what = `${part} of drive ${drive.name}`
   const mistakes: WorkloadMistake[] = []
   if (write > room) {
     const message = `expected at most ${formatBytes(room)} (${what}), got ${formatBytes(write)}`

@@ -1,7 +1,8 @@
 import { BALLOON_ID } from '../source/balloon.ts'
 import { blockNode, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
-import { type BalloonPlan, type VmPlan, vmFiles } from './plan.ts'
+import { mediumDevice, mediumNode } from './media.ts'
+import { type BalloonPlan, type BootPlan, type VmPlan, vmFiles } from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -10,6 +11,9 @@ import { type BalloonPlan, type VmPlan, vmFiles } from './plan.ts'
 export function qemuArgv(plan: VmPlan): string[] {
   const files = vmFiles(plan.directory)
   const { objects, devices } = driveDevices(plan.drives)
+  const { media = [] } = plan
+  const bootMedium = 'medium' in plan.boot ? plan.boot.medium : undefined
+  const mediumDevices = media.map((medium) => mediumDevice(medium, medium.name === bootMedium))
   const limits = plan.drives.map(throttleGroup).filter((group) => group !== undefined)
   return [
     ['-name', `guest=${plan.name},debug-threads=on`],
@@ -27,12 +31,24 @@ export function qemuArgv(plan: VmPlan): string[] {
     qmpMonitor('qmp-debug', files.qmpDebug),
     serialPort('console', files.console, files.consoleLog),
     serialPort('phase', files.phase, files.phaseLog),
-    ['-kernel', plan.boot.kernel],
-    plan.boot.initrd === undefined ? [] : ['-initrd', plan.boot.initrd],
-    ['-append', plan.boot.append],
+    kernel(plan.boot, files.initrd),
     json('-object', [...objects, ...limits]),
-    json('-blockdev', plan.drives.map(blockNode)),
-    json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
+    json('-blockdev', [...plan.drives.map(blockNode), ...media.map(mediumNode)]),
+    json('-device', [
+      ...(plan.balloon ? [balloonDevice(plan.balloon)] : []),
+      ...devices,
+      ...mediumDevices,
+    ]),
+  ].flat()
+}
+
+function kernel(boot: BootPlan, ownInitrd: string): string[] {
+  if ('medium' in boot) return []
+  const initrd = boot.files ? ownInitrd : boot.initrd
+  return [
+    ['-kernel', boot.kernel],
+    initrd === undefined ? [] : ['-initrd', initrd],
+    ['-append', boot.append],
   ].flat()
 }
 

@@ -13,6 +13,12 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   /** Absent without one. */
   balloon?: BalloonPlan
   boot: BootPlan
+  /** What is attached beside the drives, and only read; none when absent. */
+  media?: MediaPlan[]
+  /** An installer of the user's own says nothing: how the machine goes off tells that it is done. */
+  done?: 'power-off' | 'reboot'
+  /** What becomes of a drive's image when the run has passed; it is removed when absent. */
+  keep?: KeepPlan
   drives: DrivePlan[]
   /** Seconds. */
   deadlines: GuestConfig['deadlines']
@@ -22,10 +28,29 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   cgroup?: string
 }
 
-export interface BootPlan {
+/** What the machine starts: a kernel that qemu loads, or a medium that its BIOS boots from. */
+export type BootPlan = KernelPlan | { medium: string }
+
+export interface KernelPlan {
   kernel: string
   initrd?: string
   append: string
+  /** Paths of files that are put into the root of the initrd, by their names there. */
+  files?: Record<string, string>
+}
+
+/** An image that is no drive of the vm: on no tier, and not among its figures. */
+export interface MediaPlan {
+  /** Also the serial number of a disk. */
+  name: string
+  kind: 'cdrom' | 'disk'
+  path: string
+}
+
+export interface KeepPlan {
+  drive: string
+  /** Of the image, a qcow2. */
+  path: string
 }
 
 export interface BalloonPlan {
@@ -63,6 +88,8 @@ export function vmFiles(directory: string) {
     phase: join(directory, 'phase.sock'),
     phaseLog: join(directory, 'phase.log'),
     qemuLog: join(directory, 'qemu.log'),
+    /** One that had files put into it. */
+    initrd: join(directory, 'initrd.img'),
   }
 }
 

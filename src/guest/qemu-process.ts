@@ -5,6 +5,7 @@ import { startDetached } from '../lib/process.ts'
 import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { Qmp } from '../source/qmp.ts'
 import { qemuArgv } from './argv.ts'
+import { writeInitrd } from './initrd.ts'
 import { type VmPlan, vmFiles } from './plan.ts'
 
 /** Which process is meant, whatever has been started since: a pid comes back, its start time does not. */
@@ -32,6 +33,8 @@ export async function startQemu(
 ): Promise<QemuProcess> {
   await rm(plan.directory, { recursive: true, force: true })
   await mkdir(plan.directory, { recursive: true, mode: 0o700 })
+  if ('files' in plan.boot && plan.boot.files)
+    await writeInitrd(vmFiles(plan.directory).initrd, plan.boot)
   const log = await open(vmFiles(plan.directory).qemuLog, 'w')
   try {
     const name = `vm ${plan.name}: qemu`

@@ -15,7 +15,8 @@ export async function settleBefore(
 ): Promise<void> {
   const { procRoot } = context.vm
   const drives = plans.flatMap(({ drives }) => drives)
-  const boot = plans.flatMap(({ boot }) => [boot.kernel, boot.initrd ?? []].flat())
+  // What other vms have mapped stays in the page cache, and all vms of the appliance have the same kernel.
+  const boot = hostCache === 'cold' ? [] : plans.flatMap(filesToBoot)
   const images = drives.flatMap((drive) => filesToRead(drive, hostCache))
   const files = [...new Set([...boot, ...images])]
   const directories = directoriesOf(drives, context)
@@ -33,6 +34,12 @@ export async function settleAfter(
   const directories = directoriesOf(drives, context)
   const hostCached = drives.some(isHostCached)
   await drain({ directories, hostCached, procRoot: context.vm.procRoot, signal })
+}
+
+/** What qemu loads itself, and the media beside the drives. */
+function filesToBoot({ boot, media = [] }: VmPlan): string[] {
+  const loaded = 'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : []
+  return [...loaded, ...media.map(({ path }) => path)]
 }
 
 /**

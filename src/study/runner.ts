@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isOwnInstaller } from '../config/install-rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
@@ -129,6 +130,7 @@ async function runCase(
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
+      packageDrive: await packageDriveOf(point, context),
       cgroup: context.cgroup,
       runAs: context.runAs,
     })
@@ -149,6 +151,15 @@ async function runCase(
     if (signal.aborted) return undefined
     throw error
   }
+}
+
+/** Only the built-in installer needs one. */
+async function packageDriveOf(
+  { study: { workload } }: CasePlan,
+  context: StudyContext,
+): Promise<string | undefined> {
+  if (workload.kind !== 'install' || isOwnInstaller(workload)) return undefined
+  return await context.packageDrive(workload.packages ?? 'minbase')
 }
 
 /** One that the study's cases name: the config has seen to that. */

@@ -3,6 +3,7 @@ import type { Backend } from '../attribution/records.ts'
 import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
 import type { BalloonPlan, BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { planInstall } from './install-plan.ts'
 import type { CasePlan } from './plan.ts'
 
 /** What the plans of a case's vms need from this host. */
@@ -13,6 +14,8 @@ export interface Placement {
   accelerator: VmPlan['accelerator']
   /** The built-in system; only a guest with a kernel of its own does without. */
   appliance?: { kernel: string; initrd: string }
+  /** The image that the built-in installer installs from; only that one needs it. */
+  packageDrive?: string
   /** The cgroup that holds those of the vms. */
   cgroup?: string
   runAs?: number
@@ -37,7 +40,9 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
       balloon: planBalloon(point.guest),
-      boot: planBoot(point.guest, study.workload, placement),
+      ...(study.workload.kind === 'install'
+        ? planInstall(study.workload, point, slot, placement)
+        : { boot: planBoot(point.guest, study.workload, placement) }),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
@@ -56,6 +61,8 @@ function planBoot(
     if (!appliance) throw new TypeError('a guest of the appliance was planned without it')
     return { kernel: appliance.kernel, initrd: appliance.initrd, append }
   }
+  if (typeof guest.system === 'string' || !('kernel' in guest.system))
+    throw new TypeError('not planned yet')
   const { kernel, initrd, append: own } = guest.system
   return { kernel, initrd, append: `${append} ${own}`.trim() }
 }

@@ -1,6 +1,6 @@
 // https://docs.kernel.org/admin-guide/kernel-parameters.html; the words kvmio.* are read by init.sh.
 import type { WorkloadConfig } from '../../config/schema.ts'
-import { KvmioError } from '../../lib/errors.ts'
+import { refused, workloadWords } from './workload-words.ts'
 
 const KERNEL_WORDS = [
   'console=ttyS0',
@@ -15,70 +15,13 @@ const KERNEL_WORDS = [
 ]
 
 const MAX_BYTES = 2047 // COMMAND_LINE_SIZE of x86, less its NUL
-const MAX_SERIAL = 20 // virtio-blk's VIRTIO_BLK_ID_BYTES; ATA's and NVMe's serial numbers are as long
-const PAGE_BYTES = 4096 // busybox' dd aligns no smaller buffer, and quietly gives up O_DIRECT for it
 
 /** The kernel's command line for a vm of the appliance: the workload, and the drives that it waits for; none, to be idle. */
 export function applianceAppend(workload: WorkloadConfig, drives: readonly string[]): string {
-  for (const name of drives) {
-    const plain = /^[a-z0-9-]+$/.test(name) && name.length <= MAX_SERIAL
-    if (!plain)
-      throw refused('drives', `names of 1 to ${MAX_SERIAL} characters a-z, 0-9 and -`, name)
-  }
-  const words = [
-    ...KERNEL_WORDS,
-    ...(drives.length > 0 ? [`kvmio.drives=${drives.join(',')}`] : []),
-    ...workloadWords(workload, drives),
-  ]
+  const words = [...KERNEL_WORDS, ...workloadWords(workload, drives)]
   const line = words.join(' ')
   if (line.length > MAX_BYTES) {
     throw refused('drives', `a kernel command line of at most ${MAX_BYTES} bytes`, line.length)
   }
   return line
-}
-
-function workloadWords(workload: WorkloadConfig, drives: readonly string[]): string[] {
-  switch (workload.kind) {
-    case 'idle':
-      return ['kvmio.workload=idle', `kvmio.time=${seconds('idle.time', workload.time)}`]
-    case 'boot-write-shutdown': {
-      const { write, blockSize, drive = drives[0], to, direct, settle } = workload
-      const at = (key: string): string => `boot-write-shutdown.${key}`
-      if (drive === undefined) throw refused('drives', 'at least one name', drives)
-      if (!drives.includes(drive)) throw refused(at('drive'), `one of ${drives.join(', ')}`, drive)
-      if (to !== 'device' && to !== 'filesystem')
-        throw refused(at('to'), 'device or filesystem', to)
-      const unit = direct ? PAGE_BYTES : 1
-      return [
-        'kvmio.workload=boot-write-shutdown',
-        `kvmio.drive=${drive}`,
-        `kvmio.write=${bytes(at('write'), write, unit)}`,
-        `kvmio.bs=${bytes(at('blockSize'), blockSize, unit)}`,
-        `kvmio.direct=${direct ? 1 : 0}`,
-        `kvmio.to=${to}`,
-        `kvmio.settle=${seconds(at('settle'), settle)}`,
-      ]
-    }
-  }
-}
-
-function bytes(key: string, value: number, unit: number): string {
-  if (Number.isSafeInteger(value) && value > 0 && value % unit === 0) return String(value)
-  throw refused(
-    key,
-    unit === 1 ? 'a number of bytes' : `a multiple of ${unit} bytes for direct I/O`,
-    value,
-  )
-}
-
-function seconds(key: string, value: number): string {
-  const text = value.toFixed(3)
-  if (/^\d{1,9}\.\d{3}$/.test(text)) return text
-  throw refused(key, 'a number of seconds', value)
-}
-
-function refused(key: string, expected: string, found: unknown): KvmioError {
-  return new KvmioError(
-    `${key}: expected ${expected}, got ${JSON.stringify(found) ?? String(found)}`,
-  )
 }

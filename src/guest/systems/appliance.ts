@@ -9,6 +9,7 @@ import { fetchPackages, unpackPackages } from './appliance-packages.ts'
 import { buildInitramfs } from './initramfs.ts'
 import { unpackKernel } from './kernel-image.ts'
 import { DRIVERS } from './kernel-modules.ts'
+import { readScript } from './scripts.ts'
 import { assertSpace, makeWorkDirectory, moveIn } from './work-directory.ts'
 
 /** Counts up when what is built from the same packages and script changes. */
@@ -27,6 +28,9 @@ export interface ApplianceOptions {
   signal?: AbortSignal
 }
 
+/** By the path in the initramfs. */
+type Scripts = Readonly<Record<string, string>>
+
 export interface Appliance {
   /** Path of the kernel image. */
   kernel: string
@@ -38,20 +42,19 @@ export interface Appliance {
   builtIn: number
 }
 
-/** Gives the appliance, and builds it first where it is not in the cache or init.sh is another. */
+/** Gives the appliance, and builds it first where it is not in the cache or its scripts are others. */
 export async function buildAppliance(options: ApplianceOptions): Promise<Appliance> {
   const { cacheDir, log, signal } = options
   const start = performance.now()
-  const initScript = await readFile(new URL('./init.sh', import.meta.url))
+  const scripts = await applianceScripts()
   const packages = await listPackages(join(cacheDir, DOWNLOADS))
-  const cached =
-    packages.length > 0 && (await readCached(directoryFor(options, packages, initScript)))
+  const cached = packages.length > 0 && (await readCached(directoryFor(options, packages, scripts)))
   if (cached) return { ...cached, builtIn: 0 }
 
   log.info({ cacheDir }, 'building the appliance, the system of the guests: under a minute, once')
   const work = await makeWorkDirectory(cacheDir)
   try {
-    const directory = await build(options, initScript, work)
+    const directory = await build(options, scripts, work)
     const built = await readCached(directory)
     if (!built) throw new KvmioError(`${directory}: was removed while the appliance was built`)
     return { ...built, builtIn: (performance.now() - start) / 1000 }
@@ -68,7 +71,16 @@ export async function buildAppliance(options: ApplianceOptions): Promise<Applian
   }
 }
 
-async function build(options: ApplianceOptions, initScript: Buffer, work: string): Promise<string> {
+async function applianceScripts(): Promise<Scripts> {
+  const phase = await readScript('kvmio-phase')
+  return {
+    init: await readScript('init'),
+    'workload.sh': await readScript('workload'),
+    'bin/kvmio-phase': phase.replace('#!/bin/sh', '#!/bin/busybox sh'), // the only shell there
+  }
+}
+
+async function build(options: ApplianceOptions, scripts: Scripts, work: string): Promise<string> {
   const { cacheDir, log, signal } = options
   await assertSpace(cacheDir, 'the appliance', NEEDED_BYTES)
   const downloads = join(cacheDir, DOWNLOADS)
@@ -82,11 +94,11 @@ async function build(options: ApplianceOptions, initScript: Buffer, work: string
 
   const made = join(work, 'appliance')
   await mkdir(made)
-  await buildInitramfs({ system, initScript, work, output: join(made, INITRD), log, signal })
+  await buildInitramfs({ system, scripts, work, output: join(made, INITRD), log, signal })
   const kernel = await unpackKernel(system.kernel, work, signal)
   await writeFile(join(made, KERNEL), kernel ?? (await readFile(system.kernel)))
   await writeFile(join(made, VERSION), `${system.release}\n`)
-  const directory = directoryFor(options, packages, initScript)
+  const directory = directoryFor(options, packages, scripts)
   await moveIn(made, directory)
   return directory
 }
@@ -105,11 +117,10 @@ async function readCached(directory: string): Promise<Omit<Appliance, 'builtIn'>
 function directoryFor(
   { cacheDir }: ApplianceOptions,
   packages: readonly string[],
-  initScript: Buffer,
+  scripts: Scripts,
 ): string {
   const key = createHash('sha256')
-    .update(JSON.stringify([BUILDER, DRIVERS, packages]))
-    .update(initScript)
+    .update(JSON.stringify([BUILDER, DRIVERS, packages, scripts]))
     .digest('hex')
     .slice(0, 16)
   return join(cacheDir, `appliance-${key}`)

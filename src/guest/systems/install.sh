@@ -12,8 +12,9 @@ try() {
   shift
   "$@" >>$log 2>&1 </dev/null && return
   echo "error $step: $(grep -v '^$' $log | tail -n 1)"
-  cat $log >/dev/console
-  exit 1
+  cat $log >&2
+  echo failed
+  exit
 }
 
 echo phase partition
@@ -66,8 +67,12 @@ rm -f /target/var/cache/apt/archives/*.deb
 echo phase shutdown
 echo "fact packages $(grep -c '^Status: install ok installed$' /target/var/lib/dpkg/status)"
 broken=$(grep '^Status: ' /target/var/lib/dpkg/status | grep -vc '^Status: install ok installed$')
-[ "$broken" = 0 ] || { echo "error configure: $broken packages are not configured"; exit 1; }
+[ "$broken" = 0 ] || {
+  echo "error configure: $broken packages are not configured"
+  echo failed
+  exit
+}
 echo "fact installed_bytes $(($(df --output=used -B1 /target | tail -n 1)))"
 try shutdown sync
 try shutdown umount /target
-echo 'done'
+echo passed

@@ -17,6 +17,7 @@ export const DRIVERS: Readonly<Record<string, readonly string[]>> = {
   sym53c8xx: [], // qemu's lsi53c895a
   vmw_pvscsi: [],
   sd_mod: [],
+  qemu_fw_cfg: [], // where qemu hands files in
   ext4: ['crc32c_generic'], // named as a soft dependency, by an alias
 }
 

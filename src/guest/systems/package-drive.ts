@@ -3,20 +3,18 @@
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { PackageSet } from '../../config/schema.ts'
 import { KvmioError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Mirror } from './mirror.ts'
 import { buildFromTree, packExt4 } from './root-filesystem.ts'
 import { fetchPackages, type RootRecipe } from './root-tree.ts'
-
-/** What can be installed, by name; a list of packages is minbase and these. */
-export type PackageSet = 'minimal' | 'minbase' | readonly string[]
+import { readScript } from './scripts.ts'
 
 export interface PackageDriveOptions {
   /** Keeps the packages, and each drive that was made of them. */
   cacheDir: string
-  /** Packages beside those of minbase. */
-  include: readonly string[]
+  packages: PackageSet
   log: Log
   signal?: AbortSignal
 }
@@ -37,8 +35,9 @@ const EXCLUDES = ['doc', 'man', 'locale', 'info'].map((folder) => `/usr/share/${
 
 /** Gives the drive's image, and builds it first where it is not in the cache. */
 export async function buildPackageDrive(options: PackageDriveOptions): Promise<string> {
-  const { include, signal } = options
-  const script = await readFile(new URL('./install.sh', import.meta.url))
+  const { packages, signal } = options
+  const include = typeof packages === 'string' ? [] : [...packages].sort()
+  const script = await readScript('install')
   const recipe = (): RootRecipe => ({
     packages: TOOLS,
     excludes: EXCLUDES,
