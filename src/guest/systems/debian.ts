@@ -36,7 +36,9 @@ const ACTIVE = 0x80
 
 const KERNELS = { debian: 'linux-image-amd64', ubuntu: 'linux-image-generic' }
 const PACKAGES = ['systemd-sysv', 'udev', 'grub-pc-bin', 'busybox-static', 'fio']
-const GRUB_MODULES = 'biosdisk part_msdos ext2 normal linux serial terminal echo test minicmd'
+/** What its GRUB is made of. */
+export const GRUB_MODULES =
+  'biosdisk part_msdos ext2 normal linux serial terminal echo test minicmd'
 
 // A guest has disks, serial ports and a balloon; 340 of the kernel's 395 MB of modules are for other things.
 const UNUSED_MODULES = [
@@ -80,7 +82,8 @@ export async function buildDebian(options: DebianOptions): Promise<DebianSystem>
   return { image: join(directory, 'disk.img'), builtIn }
 }
 
-function debianRecipe({ distribution }: Mirror, agent: readonly RootFile[]): RootRecipe {
+/** What the system is made of, whoever installs it. */
+export function debianRecipe({ distribution }: Mirror, agent: readonly RootFile[]): RootRecipe {
   return {
     packages: [...PACKAGES, KERNELS[distribution]],
     excludes: EXCLUDES,

@@ -85,10 +85,9 @@ function driveWord(
   return `kvmio.drive=${drive}`
 }
 
-/** The kind of system, and the packages beside its own. */
+/** The kind of system; the packages beside its own are the package drive's. */
 function packageWords(packages: PackageSet = 'minbase'): string[] {
-  if (typeof packages === 'string') return [`kvmio.set=${packages}`]
-  return ['kvmio.set=minbase', `kvmio.include=${packages.join(',')}`]
+  return [`kvmio.set=${typeof packages === 'string' ? packages : 'minbase'}`]
 }
 
 function bytes(key: string, value: number, unit: number): string {

@@ -60,7 +60,7 @@ try() {
   "$@" 2>$here/said || fail "$step"
 }
 
-workload= drives= root= drive= write=0 block=0 direct=0 to=device settle=0 time=0 timeout=0 set= include=
+workload= drives= root= drive= write=0 block=0 direct=0 to=device settle=0 time=0 timeout=0 set=
 read_words() {
   for word in $1; do
     value=${word#*=}
@@ -77,7 +77,6 @@ read_words() {
       kvmio.time=*) time=$value ;;
       kvmio.timeout=*) timeout=$value ;;
       kvmio.set=*) set=$value ;;
-      kvmio.include=*) include=$value ;;
     esac
   done
 }
@@ -334,7 +333,8 @@ install_system() {
   try boot mount -t sysfs sys /mnt/sys
   try boot mount -t devtmpfs dev /mnt/dev
   try boot mount -t tmpfs tmp /mnt/tmp
-  chroot /mnt /install "/dev/$disk" "$set" "$include" 2>/dev/console | while read -r kind rest; do
+  try boot cp /install.sh /mnt/tmp/install
+  chroot /mnt /bin/sh /tmp/install "/dev/$disk" "$set" 2>/dev/console | while read -r kind rest; do
     case $kind in
       passed | failed) echo "$kind" >$here/installed ;;
       *) say "$kind" "$rest" ;;
