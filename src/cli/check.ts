@@ -1,10 +1,12 @@
 import { loadConfig } from '../config/load.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import { planCases } from '../study/plan.ts'
 import type { CommonOptions } from './options.ts'
 
 /** Reads the config as every command does, which throws all its mistakes, and says what it holds. */
 export async function check({ configFile }: CommonOptions): Promise<void> {
   const { tiers, guests, studies } = await loadConfig(configFile)
+  for (const [name, study] of Object.entries(studies)) await withWorkloadText(name, study)
   const cases = Object.values(studies).map((study) => planCases(study, guests[study.guest]!).length)
   const counts = [
     count(Object.keys(tiers).length, 'tier', 'tiers'),

@@ -3,6 +3,7 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, Tier } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
@@ -186,12 +187,13 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<StudySummary> {
     const { studies, guests } = this.holder.current
-    const study = studies[name]
-    if (!study) {
+    const configured = studies[name]
+    if (!configured) {
       throw new KvmioError(
         `no study ${name}; the config has ${Object.keys(studies).join(', ') || 'none'}`,
       )
     }
+    const study = await withWorkloadText(name, configured)
     const guest = guests[study.guest]!
     const hash = sha256(JSON.stringify({ study, guest }))
     await this.takeOverTiers()
@@ -251,6 +253,7 @@ export class Engine {
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
       packageDrive: (packages) => this.hostParts.packageDrive(packages),
+      debian: () => this.hostParts.debian(),
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),

@@ -3,6 +3,7 @@ import type { GuestConfig, PackageSet } from '../config/schema.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import { type Appliance, buildAppliance } from '../guest/systems/appliance.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { buildDebian, type DebianSystem } from '../guest/systems/debian.ts'
 import { buildPackageDrive } from '../guest/systems/package-drive.ts'
 import { type KvmVerdict, kvmFingerprint, tryKvm } from '../host/accelerator.ts'
 import { readQemuVersion } from '../host/qemu.ts'
@@ -17,6 +18,8 @@ export interface HostParts {
   appliance(): Promise<Appliance>
   /** The image that the built-in installer installs these from; built once. */
   packageDrive(packages: PackageSet): Promise<string>
+  /** The built-in disk image; built once. */
+  debian(): Promise<DebianSystem>
   /** What was found of KVM earlier, if this host has not changed since. */
   knownKvm(): Promise<KvmVerdict | undefined>
   /** Whether guests boot under KVM here; tried once for this host, kernel and qemu. */
@@ -34,6 +37,7 @@ export function createHostParts(
 ): HostParts {
   const cacheDir = join(stateDir, 'systems')
   const appliance = once(() => buildAppliance({ cacheDir, log: vm.log }))
+  const debian = once(() => buildDebian({ cacheDir, log: vm.log }))
 
   const fingerprint = once(async () =>
     kvmFingerprint(vm.procRoot, await readQemuVersion(vm.binary)),
@@ -68,6 +72,7 @@ export function createHostParts(
   return {
     appliance,
     packageDrive: (packages) => buildPackageDrive({ cacheDir, packages, log: vm.log }),
+    debian,
     knownKvm,
     kvm,
     async accelerator({ accel }) {

@@ -29,13 +29,28 @@ export function runTable(runs: readonly RunSummary[]): string {
   const notes = runs.flatMap(({ case: name, reason }) =>
     reason === undefined ? [] : [`${name}: ${reason}`],
   )
-  const text = table(head, rows)
-  return notes.length === 0 ? text : `${text}\n\n${notes.join('\n')}`
+  const tables = [table(head, rows), ...fioTable(runs)]
+  return [...tables, ...(notes.length === 0 ? [] : [notes.join('\n')])].join('\n\n')
+}
+
+/** A row for each direction that fio used: the mean of one vm, and the slowest one's latency. */
+function fioTable(runs: readonly RunSummary[]): string[] {
+  const rows = runs.flatMap(({ case: name, fio = {} }) =>
+    (['read', 'write'] as const).flatMap((direction) => {
+      const figures = fio[direction]
+      if (!figures) return []
+      const { bytesPerSecond, operationsPerSecond, p99 } = figures
+      const latency = p99 === undefined ? '' : (p99 * 1000).toFixed(2)
+      const mebibytes = (bytesPerSecond / 2 ** 20).toFixed(1)
+      return [[name, direction, mebibytes, operationsPerSecond.toFixed(0), latency]]
+    }),
+  )
+  return rows.length === 0 ? [] : [table(['case', 'fio', 'MiB/s', 'iops', 'p99 ms'], rows)]
 }
 
 /** What the columns mean. */
 export const TABLE_NOTE =
-  'Phases: the slowest vm. vm tps: the mean of one vm in its write phase. device tps: the lowest and the highest mean over any ten seconds in which all vms wrote. stolen, where there is such a column: processor time that a hypervisor under this host gave to others meanwhile; it slows guests and emulated disks down.'
+  'Phases: the slowest vm. vm tps: the mean of one vm in its write phase, or that of fio or a script. device tps: the lowest and the highest mean over any ten seconds in which all vms wrote. stolen, where there is such a column: processor time that a hypervisor under this host gave to others meanwhile; it slows guests and emulated disks down.'
 
 function percent(share: number | undefined): string {
   return share === undefined ? '' : `${Math.round(share * 100)} %`

@@ -1,5 +1,7 @@
 import { formatBytes } from '../lib/quantities.ts'
-import type { WorkloadConfig } from './schema.ts'
+import type { Problem } from './problems.ts'
+import type { PackageSet, WorkloadConfig } from './schema.ts'
+import type { WorkloadGuest } from './workload-rules.ts'
 
 type Install = Extract<WorkloadConfig, { kind: 'install' }>
 
@@ -13,45 +15,62 @@ export function isOwnInstaller({ kernel, iso }: Install): boolean {
 
 const MIB = 2 ** 20
 // What du says of what is installed, with a journal and the inodes, and some room: measured with Debian 12.
+const LEAST_MEMORY = { minimal: 128 * MIB, minbase: 192 * MIB, debian: 256 * MIB }
 const LEAST_BYTES = { minimal: 96 * MIB, minbase: 512 * MIB, debian: 1024 * MIB }
 /** Keys that an installer which is booted from an ISO image has no use for. */
 const OF_KERNEL = ['initrd', 'append', 'files', 'media'] as const
 
-/** What contradicts itself in an installation, or does not fit on its drive. */
-export function installMistakes(
-  install: Install,
-  drive: { name: string; size: number },
-  drives: readonly string[],
-): { key: string; message: string }[] {
+/** What contradicts itself in an installation, or does not fit on its drive or into memory. */
+export function installProblems(install: Install, guest: WorkloadGuest, drive: string): Problem[] {
   const { kernel, iso, packages, done } = install
+  const problem = (key: string, message: string): Problem[] => [
+    { path: [key], at: 'value', message },
+  ]
   if (kernel !== undefined && iso !== undefined) {
     const message =
       'expected a kernel or an ISO image to boot, got both; media is an ISO beside a kernel'
-    return [{ key: 'iso', message }]
+    return problem('iso', message)
   }
   if (kernel === undefined) {
     const [spare] = OF_KERNEL.filter((key) => install[key] !== undefined)
-    if (spare !== undefined)
-      return [{ key: spare, message: `expected kernel beside ${spare}, got none` }]
+    if (spare !== undefined) return problem(spare, `expected kernel beside ${spare}, got none`)
   }
   if (isOwnInstaller(install)) {
     if (packages === undefined) return []
-    const message =
-      "expected packages for the built-in installer alone, got an installer of one's own"
-    return [{ key: 'packages', message }]
+    return problem('packages', "expected them for the built-in installer alone, got one's own")
   }
   if (done !== undefined) {
-    const message =
-      "expected done for an installer of one's own, which has kernel or iso, got neither"
-    return [{ key: 'done', message }]
+    return problem(
+      'done',
+      "expected kernel or iso, an installer of one's own, beside done, got neither",
+    )
   }
-  if (drives.includes(PACKAGE_DRIVE)) {
-    const message = `expected no drive called ${PACKAGE_DRIVE}: the installer has one`
-    return [{ key: 'drive', message }]
+  return builtInProblems(packages, guest, drive)
+}
+
+function builtInProblems(
+  packages: PackageSet = 'minbase',
+  { system, memory, drives }: WorkloadGuest,
+  drive: string,
+): Problem[] {
+  const problem = (message: string): Problem[] => [{ path: [], at: 'key', message }]
+  if (system !== undefined && system !== 'appliance') {
+    return problem('expected a guest with the system appliance, which runs the built-in installer')
   }
-  const least = LEAST_BYTES[typeof packages === 'string' ? packages : 'minbase']
-  if (drive.size >= least) return []
-  const what = `for ${Array.isArray(packages) ? 'these packages' : (packages ?? 'minbase')}`
-  const message = `expected a drive of at least ${formatBytes(least)} ${what}, got ${drive.name} with ${formatBytes(drive.size)}`
-  return [{ key: 'drive', message }]
+  if (Object.hasOwn(drives, PACKAGE_DRIVE)) {
+    return problem(`expected no drive called ${PACKAGE_DRIVE}: the installer has one`)
+  }
+  const set = typeof packages === 'string' ? packages : 'minbase'
+  const { size } = drives[drive]!
+  if (size < LEAST_BYTES[set]) {
+    const least = formatBytes(LEAST_BYTES[set])
+    return problem(
+      `expected at least ${least} on drive ${drive} for ${set}, got ${formatBytes(size)}`,
+    )
+  }
+  if (memory !== undefined && memory < LEAST_MEMORY[set]) {
+    const least = formatBytes(LEAST_MEMORY[set])
+    return problem(`expected a guest with at least ${least} of memory, got ${formatBytes(memory)}`)
+  }
+  return []
 }

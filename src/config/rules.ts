@@ -5,6 +5,7 @@ import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import { type ConfigFile, configSchema, type GuestConfig, type TierConfig } from './schema.ts'
 import { studyProblems } from './study-rules.ts'
+import { systemProblems } from './system-rules.ts'
 
 /** What is wrong with a config beyond single keys; relative paths start in the folder. */
 export function ruleProblems(config: ReadableConfig, folder: string): Problem[] {
@@ -112,16 +113,23 @@ function guestProblems(config: ReadableConfig): Problem[] {
       return problems
     }),
     ...inside(['guests', guest], busProblems(parts?.drives ?? {})),
+    ...(parts ? inside(['guests', guest], systemProblems(parts)) : []),
   ])
 }
 
-// With 88 MiB its kernel panics while it unpacks the initramfs, with 64 MiB it hangs without a word.
-const APPLIANCE_BYTES = 96 * 2 ** 20
+// With 88 MiB the appliance's kernel panics while it unpacks the initramfs, with 64 MiB it hangs without a word.
+const LEAST_MEMORY = { appliance: 96 * 2 ** 20, debian: 160 * 2 ** 20 }
 
 /** Why the guest could not boot; the planner asks the same of each case. */
 export function memoryProblem({ system, memory }: Readable<GuestConfig>): string | undefined {
-  if (system !== 'appliance' || memory === undefined || memory >= APPLIANCE_BYTES) return undefined
-  return `expected at least 96MiB for the appliance, got ${memory / 2 ** 20}MiB`
+  const [least, name] = leastMemory(system)
+  if (memory === undefined || memory >= least) return undefined
+  return `expected at least ${least / 2 ** 20}MiB for ${name}, got ${memory / 2 ** 20}MiB`
+}
+
+function leastMemory(system: Readable<GuestConfig>['system']): [bytes: number, name: string] {
+  if (system === 'appliance') return [LEAST_MEMORY.appliance, 'the appliance']
+  return system === 'debian' ? [LEAST_MEMORY.debian, 'debian'] : [0, '']
 }
 
 /** Why the balloon could not be had of that guest; the planner asks the same of each case. */
@@ -137,8 +145,9 @@ export function balloonProblem({
   if (memory !== undefined && target > memory) {
     return `expected at most the guest's memory, ${memory / 2 ** 20}MiB, got ${target / 2 ** 20}MiB`
   }
-  if (system !== 'appliance' || target >= APPLIANCE_BYTES) return undefined
-  return `expected at least 96MiB for the appliance, got ${target / 2 ** 20}MiB`
+  const [least, name] = leastMemory(system)
+  if (target >= least) return undefined
+  return `expected at least ${least / 2 ** 20}MiB for ${name}, got ${target / 2 ** 20}MiB`
 }
 
 function memoryProblems(name: string, guest: Readable<GuestConfig> | undefined): Problem[] {

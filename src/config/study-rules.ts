@@ -12,7 +12,7 @@ import {
   type Studies,
   sameNames,
 } from './vm-names.ts'
-import { workloadMistakes } from './workload-rules.ts'
+import { workloadProblems } from './workload-rules.ts'
 
 /** What is wrong with a config's studies; the state directory's path is absolute. */
 export function studyProblems(config: ReadableConfig, state: string | undefined): Problem[] {
@@ -65,7 +65,7 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
           [...factorProblems(path, values, guest, study), ...tiers(path, values, config)],
         ),
       ),
-      ...workloadProblems(study, study.guest!, guest),
+      ...ofWorkload(study, study.guest!, guest),
       ...balloonProblems(study, study.guest!, guest),
     )
   }
@@ -84,7 +84,7 @@ function tiers(path: string, values: FactorValues, config: ReadableConfig): Prob
 }
 
 /** What the workload asks of its guest; where a factor varies it, each case is looked at when it is planned. */
-function workloadProblems(
+function ofWorkload(
   study: ReadableStudy,
   guestName: string,
   guest: Readable<GuestConfig>,
@@ -96,16 +96,23 @@ function workloadProblems(
     name,
     { size: Math.min(...sizesOf(study, name, drive?.size)) },
   ])
-  const drives = Object.fromEntries(sizes)
-  return workloadMistakes(workload, drives, `drive of guest ${guestName}`).map(
-    ({ key, message }) => ({ path: ['workload', workload.kind, key], at: 'value', message }),
+  // Where the system is varied, a case that it cannot do is skipped by the planner.
+  const system = paths.includes('system') ? undefined : guest.system
+  const memory = paths.includes('memory') ? undefined : guest.memory
+  const from = { system, memory, drives: Object.fromEntries(sizes) }
+  return inside(
+    ['workload', workload.kind],
+    workloadProblems(workload, from, `drive of guest ${guestName}`),
   )
 }
 
+const INSTALL_PHASES = ['partition', 'mkfs', 'unpack', 'configure', 'bootloader']
 /** The phases of the workloads whose phases are kvmio's own; a script may have any. */
 const PHASES: Partial<Record<WorkloadConfig['kind'], readonly string[]>> = {
+  install: ['boot', ...INSTALL_PHASES, 'install', 'shutdown'],
   'boot-write-shutdown': ['boot', 'prepare', 'write', 'settle', 'shutdown'],
   idle: ['boot', 'idle', 'shutdown'],
+  fio: ['boot', 'prepare', 'fio', 'shutdown'],
 }
 
 /** A balloon that waits for a phase which never comes would be left alone without a word until the end. */

@@ -10,7 +10,10 @@ import { type BalloonPlan, type BootPlan, type VmPlan, vmFiles } from './plan.ts
 /** qemu's arguments, without the binary. */
 export function qemuArgv(plan: VmPlan): string[] {
   const files = vmFiles(plan.directory)
-  const { objects, devices } = driveDevices(plan.drives)
+  const { objects, devices } = driveDevices(
+    plan.drives,
+    'drive' in plan.boot ? plan.boot.drive : undefined,
+  )
   const { media = [] } = plan
   const bootMedium = 'medium' in plan.boot ? plan.boot.medium : undefined
   const mediumDevices = media.map((medium) => mediumDevice(medium, medium.name === bootMedium))
@@ -32,6 +35,7 @@ export function qemuArgv(plan: VmPlan): string[] {
     serialPort('console', files.console, files.consoleLog),
     serialPort('phase', files.phase, files.phaseLog),
     kernel(plan.boot, files.initrd),
+    Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
     json('-object', [...objects, ...limits]),
     json('-blockdev', [...plan.drives.map(blockNode), ...media.map(mediumNode)]),
     json('-device', [
@@ -39,17 +43,34 @@ export function qemuArgv(plan: VmPlan): string[] {
       ...devices,
       ...mediumDevices,
     ]),
+    plan.seed ? seedDrive(files.seed) : [],
   ].flat()
 }
 
 function kernel(boot: BootPlan, ownInitrd: string): string[] {
-  if ('medium' in boot) return []
-  const initrd = boot.files ? ownInitrd : boot.initrd
+  if (!('kernel' in boot)) return []
+  const { kernel, append, files } = boot
+  const initrd = files ? ownInitrd : boot.initrd
   return [
-    ['-kernel', boot.kernel],
-    initrd === undefined ? [] : ['-initrd', initrd],
-    ['-append', boot.append],
-  ].flat()
+    '-kernel',
+    kernel,
+    ...(initrd === undefined ? [] : ['-initrd', initrd]),
+    '-append',
+    append,
+  ]
+}
+
+/** https://www.qemu.org/docs/master/specs/fw_cfg.html: names of a user's own begin with opt/. */
+function firmwareFile(name: string, path: string): string[] {
+  return ['-fw_cfg', `name=opt/kvmio/${name},file=${escapeOption(path)}`]
+}
+
+// Cloud images have virtio, whatever the buses of the drives are. Without a serial number it is no drive, and not counted.
+function seedDrive(path: string): string[] {
+  const file = { driver: 'file', filename: path, 'read-only': true }
+  const node = { 'node-name': 'seed', driver: 'raw', 'read-only': true, file }
+  const device = { driver: 'virtio-blk-pci', id: 'seed', drive: 'seed' }
+  return [...json('-blockdev', [node]), ...json('-device', [device])]
 }
 
 function json(option: string, values: readonly unknown[]): string[] {

@@ -19,6 +19,12 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   done?: 'power-off' | 'reboot'
   /** What becomes of a drive's image when the run has passed; it is removed when absent. */
   keep?: KeepPlan
+  /** What the guest finds in qemu's fw_cfg as opt/kvmio/NAME; none when absent. */
+  files?: Record<string, string>
+  /** What cloud-init in the guest is told to do; absent without. */
+  seed?: SeedPlan
+  /** The system may never say a word: that it powers off is then a good end. */
+  mayBeSilent?: boolean
   drives: DrivePlan[]
   /** Seconds. */
   deadlines: GuestConfig['deadlines']
@@ -28,8 +34,8 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   cgroup?: string
 }
 
-/** What the machine starts: a kernel that qemu loads, or a medium that its BIOS boots from. */
-export type BootPlan = KernelPlan | { medium: string }
+/** What the machine starts: a kernel that qemu loads, or a drive or a medium that its BIOS boots from. */
+export type BootPlan = KernelPlan | { drive: string } | { medium: string }
 
 export interface KernelPlan {
   kernel: string
@@ -53,6 +59,12 @@ export interface KeepPlan {
   path: string
 }
 
+/** A NoCloud seed; its image lies in the vm's folder. */
+export interface SeedPlan {
+  words: string[]
+  files: Record<string, string>
+}
+
 export interface BalloonPlan {
   /** What the guest is to be left with; all of its memory when absent. */
   targetBytes?: number
@@ -69,6 +81,14 @@ export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
   backend: Backend
   /** The images under its own, the lowest first: only read, and shared by the vms of a run. */
   backing: LayerPlan[]
+  /** What the drive holds when the vm starts: it is in the lowest image. Nothing when absent. */
+  source?: SourcePlan
+}
+
+/** An image that is read to make others of it. */
+export interface SourcePlan {
+  path: string
+  format: DriveConfig['format']
 }
 
 /** One image of a backing chain. */
@@ -90,6 +110,9 @@ export function vmFiles(directory: string) {
     qemuLog: join(directory, 'qemu.log'),
     /** One that had files put into it. */
     initrd: join(directory, 'initrd.img'),
+    seed: join(directory, 'seed.img'),
+    /** What is given to the guest by fw_cfg. */
+    firmware: (name: string) => join(directory, `fw-${name}`),
   }
 }
 

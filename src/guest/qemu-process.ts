@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, DeadlineError, KvmioError, messageOf } from '../lib/errors.ts'
 import { startDetached } from '../lib/process.ts'
@@ -7,6 +7,7 @@ import { Qmp } from '../source/qmp.ts'
 import { qemuArgv } from './argv.ts'
 import { writeInitrd } from './initrd.ts'
 import { type VmPlan, vmFiles } from './plan.ts'
+import { createSeed } from './systems/seed.ts'
 
 /** Which process is meant, whatever has been started since: a pid comes back, its start time does not. */
 export interface ProcessIdentity {
@@ -33,8 +34,7 @@ export async function startQemu(
 ): Promise<QemuProcess> {
   await rm(plan.directory, { recursive: true, force: true })
   await mkdir(plan.directory, { recursive: true, mode: 0o700 })
-  if ('files' in plan.boot && plan.boot.files)
-    await writeInitrd(vmFiles(plan.directory).initrd, plan.boot)
+  await writeInputs(plan)
   const log = await open(vmFiles(plan.directory).qemuLog, 'w')
   try {
     const name = `vm ${plan.name}: qemu`
@@ -50,6 +50,16 @@ export async function startQemu(
   } finally {
     await log.close()
   }
+}
+
+/** What qemu hands to the guest beside its drives. */
+async function writeInputs({ name, directory, boot, files = {}, seed }: VmPlan): Promise<void> {
+  const at = vmFiles(directory)
+  if ('kernel' in boot && boot.files) await writeInitrd(at.initrd, boot)
+  for (const [file, text] of Object.entries(files)) {
+    await writeFile(at.firmware(file), text, { mode: 0o600 })
+  }
+  if (seed) await createSeed(at.seed, name, seed)
 }
 
 /** Connects to a qemu that is coming up. Throws with qemu's own words when it ends instead. */

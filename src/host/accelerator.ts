@@ -24,7 +24,7 @@ export interface KvmTrial {
 }
 
 const POLL_MS = 100
-const NO_LISTENER = { started() {}, booted() {}, phases() {}, async ended() {} }
+const NO_LISTENER = { started() {}, booted() {}, result() {}, phases() {}, async ended() {} }
 
 /**
  * Boots the appliance once under KVM. An openable /dev/kvm proves nothing: on a host that is itself a guest, the vm is

@@ -187,6 +187,26 @@ export class Journal {
     })
   }
 
+  /** Keeps what a guest has told in full; told again, it takes the place of the first. */
+  vmResult(vmId: number, name: string, content: string): void {
+    this.#run(
+      'INSERT OR REPLACE INTO results (vm_id, name, content) VALUES (?, ?, ?)',
+      vmId,
+      name,
+      content,
+    )
+  }
+
+  /** What the vms of a run have told under a name, in the vms' order. */
+  runResults(runId: number, name: string): { vm: string; content: string }[] {
+    return this.#all(
+      `SELECT vms.name AS vm, content FROM results JOIN vms ON vms.id = vm_id
+       WHERE run_id = ? AND results.name = ? ORDER BY vms.id`,
+      runId,
+      name,
+    ) as unknown as { vm: string; content: string }[]
+  }
+
   vmEnded(vmId: number, outcome: Outcome, reason?: string, lastSample?: unknown): void {
     this.#run(
       'UPDATE vms SET outcome = ?, reason = ?, last_sample = ? WHERE id = ?',

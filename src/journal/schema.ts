@@ -69,6 +69,14 @@ const MIGRATIONS: readonly string[] = [
     tried_at REAL NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE results (
+    vm_id INTEGER NOT NULL REFERENCES vms,
+    name TEXT NOT NULL,            -- what the guest calls it: fio
+    content TEXT NOT NULL,         -- as the guest's program wrote it
+    PRIMARY KEY (vm_id, name)
+  ) STRICT;
+  `,
 ]
 
 /** Brings a journal to this version's tables, each step whole or not at all. */

@@ -52,7 +52,18 @@ export interface PhaseFact extends Stamp {
   value: string
 }
 
-export type PhaseLine = PhaseBegin | PhaseDisk | PhaseError | PhaseEnd | PhaseFact
+/** A part of something too long for one line: base 64 of gzip's bytes, cut into lines. */
+export interface PhaseResult extends Stamp {
+  kind: 'result'
+  /** What it is: `fio`. */
+  name: string
+  /** From 1 up to `of`. */
+  part: number
+  of: number
+  text: string
+}
+
+export type PhaseLine = PhaseBegin | PhaseDisk | PhaseError | PhaseEnd | PhaseFact | PhaseResult
 
 /** The lines of one guest's log, each given out once. */
 export class PhaseLog {
@@ -133,8 +144,16 @@ export function parsePhaseLine(
       if (!value) throw expect(`the value of ${name}`, value)
       return { kind, ...stamp, name, value }
     }
+    case 'result': {
+      const [name, part, of, text] = cut(rest ?? '', 3)
+      if (!isWord(name)) throw expect("a result's name", name)
+      if (!isCount(part)) throw expect("a part's number", part)
+      if (!isCount(of) || Number(part) > Number(of)) throw expect('the number of parts', of)
+      if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text ?? '')) throw expect('base 64', text)
+      return { kind, ...stamp, name, part: Number(part), of: Number(of), text: text! }
+    }
     default:
-      throw expect('phase, disk, error, end or fact', kind)
+      throw expect('phase, disk, error, end, fact or result', kind)
   }
 }
 
@@ -155,6 +174,8 @@ function rest(line: PhaseLine): string {
       return line.outcome
     case 'fact':
       return `${line.name} ${line.value}`
+    case 'result':
+      return `${line.name} ${line.part} ${line.of} ${line.text}`
   }
 }
 
@@ -172,6 +193,10 @@ function cut(text: string, count: number): string[] {
 
 function isWord(text: string | undefined): text is string {
   return text !== undefined && /^[\w.-]+$/.test(text)
+}
+
+function isCount(text: string | undefined): boolean {
+  return /^[1-9]\d{0,5}$/.test(text ?? '')
 }
 
 function isDiskStat(text: string | undefined): text is string {

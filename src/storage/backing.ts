@@ -6,12 +6,12 @@ import { EMPTY_OVERLAY_BYTES, imageSpaceBytes } from './image-space.ts'
 const CHUNK = 2 ** 20
 
 /**
- * Makes the images under a drive's own: the lowest is full of data, as an installed system would be, since copying on
- * write costs nothing over a hole; each further one is an empty overlay on the one before.
+ * Makes the images under a drive's own: the lowest has the drive's source, or is full of data as an installed system
+ * would be, since copying on write costs nothing over a hole; each further one is an empty overlay on the one before.
  */
 export async function createBacking(
   room: ImageRoom,
-  { backing, sizeBytes }: Pick<ImageOptions, 'backing' | 'sizeBytes'>,
+  { backing, sizeBytes, source }: Pick<ImageOptions, 'backing' | 'sizeBytes' | 'source'>,
   signal?: AbortSignal,
 ): Promise<void> {
   for (const [depth, layer] of backing.entries()) {
@@ -23,9 +23,10 @@ export async function createBacking(
       lazyRefcounts: false,
       extendedL2: false,
       backing: below,
+      source,
     }
     await createImage(depth === 0 ? room : overlayRoom(room), image, signal)
-    if (depth === 0) await fill(placeOf(layer.backend), sizeBytes, signal)
+    if (depth === 0 && !source) await fill(placeOf(layer.backend), sizeBytes, signal)
   }
 }
 

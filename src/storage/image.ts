@@ -2,6 +2,7 @@ import type { Backend } from '../attribution/records.ts'
 import type { DriveConfig } from '../config/schema.ts'
 import { run } from '../lib/process.ts'
 import { imageSpaceBytes } from './image-space.ts'
+import { copyImage, type SourceImage } from './source-image.ts'
 
 export type ImageFormat = DriveConfig['format']
 
@@ -14,6 +15,8 @@ export interface ImageOptions
   sizeBytes: number
   /** The images under it, the lowest first. */
   backing: readonly Layer[]
+  /** What it holds from the start, unless there are images under it: then the lowest does. */
+  source?: SourceImage
 }
 
 /** One image of a chain. */
@@ -28,7 +31,7 @@ export interface ImageRoom {
   release(backend: Backend): Promise<void>
 }
 
-/** Makes the empty image of a drive, in place of what an abandoned run left under the same name. */
+/** Makes the image of a drive, empty but for its source, in place of what an abandoned run left under the same name. */
 export async function createImage(
   room: ImageRoom,
   image: ImageOptions,
@@ -37,9 +40,11 @@ export async function createImage(
   const { backend } = image
   await room.release(backend)
   await room.allocate(backend, imageSpaceBytes(image))
-  if (image.format === 'raw' && backend.kind !== 'file') return // what is there has its size
   try {
-    await run('qemu-img', createArgv(image), { signal })
+    // What is there has its size.
+    const isThere = image.format === 'raw' && backend.kind !== 'file'
+    if (!isThere) await run('qemu-img', createArgv(image), { signal })
+    if (image.source && image.backing.length === 0) await copyImage(image.source, image, signal)
   } catch (error) {
     await room.release(backend)
     throw error

@@ -28,6 +28,8 @@ export interface StudyContext {
   appliance(): Promise<{ kernel: string; initrd: string }>
   /** The image that the built-in installer installs these from; built when it is first asked for. */
   packageDrive(packages: PackageSet): Promise<string>
+  /** The built-in disk image; built when it is first asked for. */
+  debian(): Promise<{ image: string }>
   /** What `accel: auto` comes out as on this host. */
   accelerator(guest: GuestConfig): Promise<VmPlan['accelerator']>
   /** Versions and host facts, for the manifest of each run. */

@@ -1,3 +1,4 @@
+import type { FioSummary } from '../guest/fio-summary.ts'
 import type { Outcome } from '../journal/journal.ts'
 
 /** What a study tells while it goes on; plain data, since it may cross the control socket. */
@@ -33,9 +34,11 @@ export interface RunSummary {
   reason?: string
   /** Seconds by phase, in order: the slowest vm. */
   phases: Record<string, number>
-  /** Transactions per second in the write phase: the mean of one vm, and the device under the tier. */
+  /** Transactions per second in the phase that writes (or is fio's or a script's): the mean of one vm, and the device under the tier. */
   vmTransactions?: number
   /** The share of the host's processor time that its own hypervisor gave to others meanwhile, 0 to 1. */
   stolen?: number
+  /** What fio reported, where the workload is fio. */
+  fio?: FioSummary
   devices: { tier: string; device: string; low: number; high: number; seconds: number }[]
 }

@@ -43,13 +43,14 @@ function filesToBoot({ boot, media = [] }: VmPlan): string[] {
 }
 
 /**
- * Cold means all of an image. Warm means what the guest finds on it: its own image is new and empty, all else lies below;
- * and what is read past the page cache needs nothing in it.
+ * Cold means all of an image. Warm means what the guest finds on it: where its own image is new and empty, all else
+ * lies below. What is read past the page cache needs nothing in it.
  */
 function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
-  const { backend, backing } = drive
-  const layers = hostCache === 'cold' ? [{ backend }, ...backing] : backing
+  const { backend, backing, source } = drive
   if (hostCache === 'warm' && !isHostCached(drive)) return []
+  const isCopy = source !== undefined && backing.length === 0
+  const layers = hostCache === 'cold' || isCopy ? [{ backend }, ...backing] : backing
   return layers.flatMap(({ backend }) => (backend.kind === 'url' ? [] : [backend.path]))
 }
 

@@ -6,8 +6,9 @@ import { mean, windowMeans } from './load-window.ts'
 
 // The paper counts transactions per second by eye on iostat's lines; ten seconds smooth a queue's jitter away.
 const WINDOW_SECONDS = 10
-/** The phases in which a workload does what it is measured for. */
-const LOADED = ['write', 'install', 'unpack', 'configure']
+
+/** The phases in which a workload does what is to be measured. */
+const LOAD_PHASES = ['write', 'fio', 'script', 'install', 'unpack', 'configure']
 
 /** Keeps the transactions per second of the seconds in which the vms of a run write. */
 export class LoadRecorder {
@@ -45,7 +46,7 @@ export class LoadRecorder {
   }
 
   #take({ devices, vms, stolen }: SecondRates): void {
-    const writing = this.#members.filter(({ vm }) => LOADED.includes(vm?.phase?.name ?? ''))
+    const writing = this.#members.filter(({ vm }) => LOAD_PHASES.includes(vm?.phase?.name ?? ''))
     if (writing.length > 0 && stolen !== undefined) this.#stolen.push(stolen)
     for (const { plan } of writing) {
       const rate = vms.get(plan.name)

@@ -2,7 +2,8 @@ import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
 import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
-import { workloadMistakes } from '../config/workload-rules.ts'
+import { systemProblems } from '../config/system-rules.ts'
+import { workloadProblems } from '../config/workload-rules.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -20,13 +21,13 @@ export interface CasePlan {
 export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
   return combinations(Object.entries(study.factors)).map((factors) => {
     const varied = withFactors(guest, study, factors)
-    const skip = guestProblem(varied.guest) ?? workloadProblem(varied)
+    const skip = guestProblem(varied.guest, varied.study)
     return { name: caseName(Object.values(factors)), factors, ...varied, skip }
   })
 }
 
 /** The first rule that a guest breaks. */
-function guestProblem(guest: GuestConfig): string | undefined {
+function guestProblem(guest: GuestConfig, { workload }: StudyConfig): string | undefined {
   const memory = memoryProblem(guest)
   if (memory !== undefined) return `memory: ${memory}`
   const balloon = balloonProblem(guest)
@@ -35,13 +36,12 @@ function guestProblem(guest: GuestConfig): string | undefined {
     const [problem] = driveProblems(drive)
     if (problem !== undefined) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
   }
-  const [problem] = busProblems(guest.drives)
-  return problem && `${problem.path.join('.')}: ${problem.message}`
-}
-
-function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
-  const [mistake] = workloadMistakes(study.workload, guest.drives)
-  return mistake && `workload.${study.workload.kind}.${mistake.key}: ${mistake.message}`
+  const [problem] = [...busProblems(guest.drives), ...systemProblems(guest)]
+  if (problem) return `${problem.path.join('.')}: ${problem.message}`
+  const [undoable] = workloadProblems(workload, guest)
+  return (
+    undoable && `${['workload', workload.kind, ...undoable.path].join('.')}: ${undoable.message}`
+  )
 }
 
 /** The tiers that a guest's drives stand on. */

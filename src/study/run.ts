@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StudyConfig } from '../config/schema.ts'
+import { fioSummary } from '../guest/fio-summary.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
 import { identityOf, type VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
@@ -162,7 +163,14 @@ async function finishRun(
   }
   const { outcome, reason } = kept ?? verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)
-  return { ...identity, outcome, reason, phases: slowestPhases(members), ...recorder.summary() }
+  return {
+    ...identity,
+    outcome,
+    reason,
+    phases: slowestPhases(members),
+    ...recorder.summary(),
+    fio: fioOf(identity, context),
+  }
 }
 
 /** Keeps the images that are to outlive a run that has passed; one that cannot be kept is how the run went. */
@@ -197,6 +205,7 @@ function listenerOf(member: Member, identity: RunIdentity, context: StudyContext
   return {
     started: ({ pid, startTicks }) => journal.vmStarted(member.id, pid, startTicks),
     booted: (bootTime) => journal.vmBooted(member.id, bootTime),
+    result: ({ name, content }) => journal.vmResult(member.id, name, content),
     phases(offset, phases) {
       journal.vmPhases(member.id, offset, phases)
       member.phases.push(...phases)
@@ -208,6 +217,16 @@ function listenerOf(member: Member, identity: RunIdentity, context: StudyContext
       if (member.vm) await context.takeLast(member.vm.record)
       journal.vmEnded(member.id, end.outcome, end.reason, end.lastSample)
     },
+  }
+}
+
+/** What fio said in the run's vms; a result that is none costs no more than a warning. */
+function fioOf({ run }: RunIdentity, { journal, vm }: StudyContext): RunSummary['fio'] {
+  try {
+    return fioSummary(journal.runResults(run, 'fio').map(({ content }) => content))
+  } catch (error) {
+    vm.log.warn({ err: error }, "fio's result is in the journal and cannot be summed up")
+    return undefined
   }
 }
 

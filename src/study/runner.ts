@@ -2,9 +2,12 @@ import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isOwnInstaller } from '../config/install-rules.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { rootDrive } from '../config/system-rules.ts'
+import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
+import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -131,6 +134,7 @@ async function runCase(
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
       packageDrive: await packageDriveOf(point, context),
+      source: await systemSource(point.guest, context, signal),
       cgroup: context.cgroup,
       runAs: context.runAs,
     })
@@ -167,6 +171,23 @@ function openTier(name: string, context: StudyContext): OpenTier {
   const open = context.tier(name)
   if (!open) throw new TypeError(`a case was planned on tier ${name}, which is not there`)
   return open
+}
+
+/** The image that the system on the guest's first drive comes from; undefined when it is on none. */
+async function systemSource(
+  guest: GuestConfig,
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<SourcePlan | undefined> {
+  const { system, drives } = guest
+  const name = rootDrive(guest)
+  if (name === undefined) return undefined
+  const source: SourcePlan =
+    typeof system === 'object' && 'image' in system
+      ? { path: system.image, format: system.format }
+      : { path: (await context.debian()).image, format: 'raw' }
+  await checkSource(source, { name, sizeBytes: drives[name]!.size }, signal)
+  return source
 }
 
 /** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */

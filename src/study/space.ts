@@ -3,6 +3,7 @@ import { backingSpaceBytes } from '../storage/backing.ts'
 import { imageSpaceBytes } from '../storage/image-space.ts'
 import { availableBytes } from '../storage/space.ts'
 import type { OpenTier } from '../storage/tiers.ts'
+import { drivesOf } from './drives.ts'
 import type { CasePlan } from './plan.ts'
 
 /** What the images of a study can come to take at once on each tier, bytes: the case that takes most. */
@@ -11,7 +12,7 @@ export function spaceNeeded(cases: readonly CasePlan[]): Map<string, number> {
   for (const { guest, study, skip } of cases) {
     if (skip !== undefined) continue
     const ofCase = new Map<string, number>()
-    for (const { tier, size, backing, ...drive } of Object.values(guest.drives)) {
+    for (const { tier, size, backing, ...drive } of drivesOf(guest).map(([, drive]) => drive)) {
       const own = study.vms * imageSpaceBytes({ ...drive, sizeBytes: size })
       const shared = backingSpaceBytes(backing, size)
       ofCase.set(tier, (ofCase.get(tier) ?? 0) + own + shared)

@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
 import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
-import type { BalloonPlan, BootPlan, DrivePlan, VmPlan } from '../guest/plan.ts'
+import { rootDrive } from '../config/system-rules.ts'
+import type { BalloonPlan, DrivePlan, SourcePlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
+import { workloadFiles, workloadWords } from '../guest/systems/workload-words.ts'
+import { drivesOf } from './drives.ts'
 import { planInstall } from './install-plan.ts'
 import type { CasePlan } from './plan.ts'
 
@@ -12,10 +15,12 @@ export interface Placement {
   /** Where the data of a vm's drive goes on a tier. */
   locate(tier: string, vm: string, drive: string, format: DrivePlan['format']): Backend
   accelerator: VmPlan['accelerator']
-  /** The built-in system; only a guest with a kernel of its own does without. */
+  /** The built-in system; only a guest with a system of its own does without. */
   appliance?: { kernel: string; initrd: string }
   /** The image that the built-in installer installs from; only that one needs it. */
   packageDrive?: string
+  /** The image that the system on the first drive comes from; there when the guest has one. */
+  source?: SourcePlan
   /** The cgroup that holds those of the vms. */
   cgroup?: string
   runAs?: number
@@ -33,7 +38,7 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
       case: point.name,
       slot,
       guest: study.guest,
-      system: point.guest.system === 'appliance' ? 'appliance' : 'own',
+      system: typeof point.guest.system === 'string' ? point.guest.system : 'own',
       workload: study.workload.kind,
       directory: join(placement.stateDir, 'vms', name),
       accelerator: placement.accelerator,
@@ -42,7 +47,7 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
       balloon: planBalloon(point.guest),
       ...(study.workload.kind === 'install'
         ? planInstall(study.workload, point, slot, placement)
-        : { boot: planBoot(point.guest, study.workload, placement) }),
+        : planSystem(point.guest, study.workload, placement)),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
@@ -51,20 +56,31 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
   })
 }
 
-function planBoot(
-  guest: GuestConfig,
+/** What the machine starts, and how the guest gets to know its workload. */
+function planSystem(
+  { system, drives }: GuestConfig,
   workload: WorkloadConfig,
   { appliance }: Placement,
-): BootPlan {
-  const append = applianceAppend(workload, Object.keys(guest.drives))
-  if (guest.system === 'appliance') {
+): Pick<VmPlan, 'boot' | 'files' | 'seed' | 'mayBeSilent'> {
+  const names = Object.keys(drives)
+  const files = workloadFiles(workload)
+  const given = Object.keys(files).length > 0 ? { files } : {}
+  if (system === 'appliance') {
     if (!appliance) throw new TypeError('a guest of the appliance was planned without it')
-    return { kernel: appliance.kernel, initrd: appliance.initrd, append }
+    const { kernel, initrd } = appliance
+    return { boot: { kernel, initrd, append: applianceAppend(workload, names) }, ...given }
   }
-  if (typeof guest.system === 'string' || !('kernel' in guest.system))
-    throw new TypeError('not planned yet')
-  const { kernel, initrd, append: own } = guest.system
-  return { kernel, initrd, append: `${append} ${own}`.trim() }
+  if (typeof system === 'object' && 'kernel' in system) {
+    const { kernel, initrd, append } = system
+    const words = `${applianceAppend(workload, names)} ${append}`.trim()
+    return { boot: { kernel, initrd, append: words }, ...given }
+  }
+  const root = names[0]!
+  const boot = { drive: root }
+  const words = workloadWords(workload, names, root)
+  if (system !== 'debian' && system.seed === 'nocloud') return { boot, seed: { words, files } }
+  const told = { ...files, words: `${words.join(' ')}\n` }
+  return system === 'debian' ? { boot, files: told } : { boot, files: told, mayBeSilent: true }
 }
 
 function planBalloon({ balloon }: GuestConfig): BalloonPlan | undefined {
@@ -77,9 +93,10 @@ function planDrives(
   vm: string,
   run: string,
   guest: GuestConfig,
-  { locate }: Placement,
+  { locate, source }: Placement,
 ): DrivePlan[] {
-  return Object.entries(guest.drives).map(([name, { size, backing, ...drive }]) => ({
+  const root = rootDrive(guest)
+  return drivesOf(guest).map(([name, { size, backing, ...drive }]) => ({
     ...drive,
     name,
     sizeBytes: size,
@@ -88,5 +105,6 @@ function planDrives(
       const format = depth === 0 ? 'raw' : 'qcow2'
       return { format, backend: locate(drive.tier, run, `${name}-base${depth}`, format) }
     }),
+    ...(name === root && source && { source }),
   }))
 }

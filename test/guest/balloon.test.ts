@@ -70,7 +70,7 @@ async function start(t: Test, { balloon, workload, initrd = appliance?.initrd }:
     log,
     now: () => Date.now() / 1000,
   }
-  const listener = { started() {}, booted() {}, phases() {}, async ended() {} }
+  const listener = { started() {}, booted() {}, phases() {}, result() {}, async ended() {} }
   const vm = await launchVm(plan, context, listener)
   t.teardown(() => vm.stop('the test is over'))
   return { vm, warnings, pid: vm.record.pid }

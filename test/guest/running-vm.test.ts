@@ -29,6 +29,7 @@ t.test('a vm whose QMP connection is lost is connected again', { skip: lack }, a
   const vm = await launchVm(plan, context, {
     started() {},
     booted() {},
+    result() {},
     phases: (_offset, phases) => told.phases.push(...phases),
     ended: async (end) => void told.ended.push(end),
   })

@@ -1,6 +1,7 @@
 // The built-in guest system `debian`: a disk image that a BIOS boots by GRUB to systemd's multi-user.target.
 import { copyFile, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DEBIAN_BYTES } from '../../config/system-rules.ts'
 import type { Log } from '../../lib/log.ts'
 import { run } from '../../lib/process.ts'
 import { builtInAgentFiles } from './agent-files.ts'
@@ -22,9 +23,6 @@ export interface DebianSystem {
   /** Seconds that it took to build; 0 when it was there. */
   builtIn: number
 }
-
-/** Of the disk image: what a drive must have at least. */
-export const DEBIAN_BYTES = 2 ** 30
 
 const LABEL = 'kvmio-root'
 const SECTOR_BYTES = 512

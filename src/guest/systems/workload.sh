@@ -261,6 +261,7 @@ run_limited() {
   cd "${room:-/}" || return
   setsid "$@" </dev/null >$here/output 2>&1 &
   command=$!
+  cd /
   (
     sleep "$timeout"
     : >$here/late
@@ -271,7 +272,6 @@ run_limited() {
   code=$?
   kill "$watchdog" 2>/dev/null
   wait "$watchdog" 2>/dev/null
-  cd /
   [ ! -e $here/late ] || code=124
 }
 # What a command printed last, on one line.

@@ -1,0 +1,48 @@
+import { formatBytes } from '../lib/quantities.ts'
+import type { Problem } from './problems.ts'
+import type { Readable } from './readable.ts'
+import type { GuestConfig, WorkloadConfig } from './schema.ts'
+
+// What a guest's system needs of its drives, and can do.
+
+/** The size of the built-in disk image; a drive that is larger is filled by the guest. */
+export const DEBIAN_BYTES = 2 ** 30
+/** What of that the system leaves to a workload: an ext4 of which 380 MiB are taken. */
+const DEBIAN_TAKES = 512 * 2 ** 20
+
+type Guest = Readable<Pick<GuestConfig, 'system' | 'drives'>>
+
+/** The drive that a system is on: the first one; none for a system that is a kernel and an initial ramdisk. */
+export function rootDrive({ system, drives }: Guest): string | undefined {
+  const isOnDrive = system === 'debian' || (typeof system === 'object' && 'image' in system)
+  return isOnDrive ? Object.keys(drives ?? {})[0] : undefined
+}
+
+/** Why the system does not fit on its drive. Paths begin at the guest. */
+export function systemProblems(guest: Guest): Problem[] {
+  const root = rootDrive(guest)
+  const size = root === undefined ? undefined : guest.drives?.[root]?.size
+  if (guest.system !== 'debian' || size === undefined || size >= DEBIAN_BYTES) return []
+  const message = `expected at least ${formatBytes(DEBIAN_BYTES)} for the system debian, which is on it, got ${formatBytes(size)}`
+  return [{ path: ['drives', root!, 'size'], at: 'value', message }]
+}
+
+/** Why the guest's system cannot do a workload. Paths begin at the workload's own options. */
+export function systemWorkloadProblems(guest: Guest, workload: WorkloadConfig): Problem[] {
+  const { kind } = workload
+  if (kind === 'fio' && guest.system === 'appliance') {
+    const message = 'the appliance has no fio; expected a guest with the system debian or an image'
+    return [{ path: [], at: 'key', message }]
+  }
+  if (kind === 'idle' || kind === 'install') return []
+  const root = rootDrive(guest)
+  const drive = workload.drive ?? Object.keys(guest.drives ?? {})[0]
+  if (root === undefined || drive !== root || workload.to !== 'device') return []
+  const message = `expected filesystem on drive ${root}, which the system is on, got device`
+  return [{ path: ['to'], at: 'value', message }]
+}
+
+/** What a drive has room for when its filesystem is the system's own, bytes. */
+export function roomBeside(size: number): number {
+  return size - DEBIAN_TAKES
+}
