@@ -16,7 +16,7 @@ export function isOwnInstaller({ kernel, iso }: Install): boolean {
 const MIB = 2 ** 20
 // What du says of what is installed, with a journal and the inodes, and some room: measured with Debian 12.
 const LEAST_MEMORY = { minimal: 128 * MIB, minbase: 192 * MIB, debian: 256 * MIB }
-const LEAST_BYTES = { minimal: 96 * MIB, minbase: 512 * MIB, debian: 1024 * MIB }
+const LEAST_BYTES = { minimal: 64 * MIB, minbase: 512 * MIB, debian: 1024 * MIB }
 /** Keys that an installer which is booted from an ISO image has no use for. */
 const OF_KERNEL = ['initrd', 'append', 'files', 'media'] as const
 

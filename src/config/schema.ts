@@ -272,7 +272,8 @@ const workload = z
   })
   .meta({ minProperties: 1, maxProperties: 1 })
   .transform((workload): Workload => {
-    const [[kind, options]] = Object.entries(workload) as [[string, object]]
+    // Without a known key it has been refused, and yet comes here.
+    const [kind, options] = Object.entries(workload)[0] ?? ['idle', {}]
     return { kind, ...options } as Workload
   })
 

@@ -35,12 +35,17 @@ try mkfs mkfs.ext4 -q -F -L kvmio-root -E lazy_itable_init=0,lazy_journal_init=0
 try mkfs mount -t ext4 "$part" /target
 
 # The least that dpkg makes something of that runs a shell: for tests.
-MINIMAL='base-files base-passwd gcc-*-base libgcc-s1 libcrypt1 libc6 debianutils dash'
+MINIMAL='base-files base-passwd gcc-*-base libgcc-s1 libcrypt1 libc6 debianutils dash libdebconfclient0
+  libpcre2-8-0 libselinux1'
 debs() { for name; do echo /packages/pool/${name}_*.deb; done; }
-dpkg_alone() { dpkg --root=/target --force-script-chrootless --force-depends "$@"; }
+dpkg_alone() {
+  dpkg --root=/target --log=/target/var/log/dpkg.log --force-script-chrootless --force-depends "$@"
+}
 # Scripts run with the tools of this root, as Debian's essential packages allow.
 unpack_minimal() {
-  mkdir -p /target/var/lib/dpkg/info /target/var/lib/dpkg/updates
+  mkdir -p /target/etc /target/var/log /target/var/cache/debconf /target/var/lib/dpkg/info \
+    /target/var/lib/dpkg/updates
+  cp /etc/debconf.conf /target/etc/
   : >/target/var/lib/dpkg/status
   dpkg_alone --unpack $(debs $MINIMAL)
 }
