@@ -34,6 +34,8 @@ const PROGRAMS = [
   ['xz', 'xz-utils', "unpacks the built-in guest's kernel"],
   ['mkfs.ext4', 'e2fsprogs', 'makes the filesystem of a tier'],
   ['losetup', 'mount', 'makes a loop file a device'],
+  ['mkfs.vfat', 'dosfstools', "makes the seed of a user's cloud image"],
+  ['mcopy', 'mtools', "fills the seed of a user's cloud image"],
   ['debootstrap', 'debootstrap', 'builds the guest system debian'],
 ]
 

@@ -3,14 +3,23 @@ import type { Qmp } from '../source/qmp.ts'
 /** A named class of storage, as it stands on this host now. */
 export interface Tier {
   name: string
-  kind: 'directory' | 'filesystem'
-  /** Where images go; absent while the tier is unavailable. */
+  kind: 'directory' | 'filesystem' | 'volumeGroup' | 'device' | 'url'
+  /** Where images go; absent while the tier is unavailable, and where a drive has no image file. */
   directory?: string
+  /** Where drives have logical volumes. */
+  volumeGroup?: { name: string; thinPool?: string }
+  /** What there is in place of a directory, as the config names it: a volume group, a device, a URL without a password. */
+  target?: string
+  /** Of a device or a URL: how large the disk is that it holds, bytes. */
+  sizeBytes?: number
   /** Why vms cannot be put on it. */
   unavailable?: string
   /** The filesystem's type as the kernel names it: ext4, overlay, tmpfs. */
   filesystem?: string
-  /** The block device under the filesystem, as in /proc/diskstats; absent for tmpfs, overlay, NFS. */
+  /**
+   * The block device under the filesystem, that of a volume group's one physical volume, or the tier itself, as in
+   * /proc/diskstats; absent for tmpfs, overlay, NFS and URLs.
+   */
   device?: string
   /** Seconds. */
   targetLatency?: number
@@ -24,8 +33,8 @@ export type Backend =
   | { kind: 'file'; path: string }
   /** A block device of this host: a logical volume, a disk, a partition. */
   | { kind: 'device'; path: string }
-  /** A server that one of qemu's network drivers speaks to. */
-  | { kind: 'url'; url: string }
+  /** A server that one of qemu's network drivers speaks to; the password of the URL's user stands in a file. */
+  | { kind: 'url'; url: string; passwordFile?: string }
 
 /** One virtual disk of a vm. */
 export interface Drive {

@@ -7,7 +7,9 @@ import type { CommonOptions } from './options.ts'
 export async function check({ configFile }: CommonOptions): Promise<void> {
   const { tiers, guests, studies } = await loadConfig(configFile)
   for (const [name, study] of Object.entries(studies)) await withWorkloadText(name, study)
-  const cases = Object.values(studies).map((study) => planCases(study, guests[study.guest]!).length)
+  const cases = Object.values(studies).map(
+    (study) => planCases(study, guests[study.guest]!, tiers).length,
+  )
   const counts = [
     count(Object.keys(tiers).length, 'tier', 'tiers'),
     count(Object.keys(guests).length, 'guest', 'guests'),

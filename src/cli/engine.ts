@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, Tier } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
@@ -31,6 +31,7 @@ import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
 import { Leases } from '../storage/lease.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
+import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
@@ -137,8 +138,13 @@ export class Engine {
     const unfinished = this.journal.unfinishedRuns()
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
-    for (const line of await this.#removeOrphans(keep))
+    const vms = await this.#removeOrphans(keep)
+    // Once their vms have ended; later there are volumes that no vm has opened yet.
+    const tag = volumeTag(await realpath(state))
+    const { removed, left } = await removeOrphanVolumes(tag, this.options.procRoot)
+    for (const line of [...vms, ...removed])
       this.log.info(`${line}, left by a kvmio that was killed`)
+    for (const line of left) this.log.warn(line)
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
@@ -294,9 +300,8 @@ export class Engine {
       this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)
       return
     }
-    this.log.info(
-      `tier ${name}: ${tier.directory} on ${tier.filesystem}${tier.device ? `, device ${tier.device}` : ''}`,
-    )
+    const place = tier.target ?? `${tier.directory} on ${tier.filesystem}`
+    this.log.info(`tier ${name}: ${place}${tier.device ? `, device ${tier.device}` : ''}`)
     await this.#arm(tier).catch((error) =>
       this.log.warn({ tier: name, err: error }, 'cgroups may not count I/O on this tier'),
     )

@@ -13,7 +13,7 @@ export interface PlanOptions extends CommonOptions {
 
 /** Prints what a study would run, without starting anything. */
 export async function plan({ configFile, studies: names }: PlanOptions): Promise<void> {
-  const { studies, guests } = await loadConfig(configFile)
+  const { studies, guests, tiers } = await loadConfig(configFile)
   const chosen = names.length > 0 ? names : Object.keys(studies)
   for (const name of chosen) {
     const study = studies[name]
@@ -22,7 +22,7 @@ export async function plan({ configFile, studies: names }: PlanOptions): Promise
         `no study ${name}; ${configFile} has ${Object.keys(studies).join(', ') || 'none'}`,
       )
     }
-    const cases = planCases(study, guests[study.guest]!)
+    const cases = planCases(study, guests[study.guest]!, tiers)
     const factors = Object.keys(study.factors)
     const rows = cases.map((point) => [
       point.name,

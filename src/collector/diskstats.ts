@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
+import { mapperName } from '../source/lvm.ts'
 import { readMounts } from '../source/mounts.ts'
 import { readBlockDevices, readRotational } from '../source/sysfs.ts'
 import type { Collector, Scrape } from './collector.ts'
@@ -54,7 +55,7 @@ class Turning {
   }
 }
 
-/** Those that the filter lets through, those of the tiers, and all that these stand on. */
+/** Those that the filter lets through, those of the tiers and of drives, and all that these stand on. */
 function shownDevices(
   devices: readonly StackedDevice[],
   scrape: Scrape,
@@ -69,6 +70,11 @@ function shownDevices(
   }
   for (const { name } of devices) if (scrape.showsDevice(name)) show(name)
   for (const { device } of scrape.tiers) if (device !== undefined) show(device)
+  const mapped = new Map(devices.map(({ label, name }) => [label, name]))
+  for (const { backend } of scrape.vms.flatMap(({ drives }) => drives)) {
+    const volume = backend.kind === 'device' ? mapped.get(mapperName(backend.path)) : undefined
+    if (volume !== undefined) show(volume)
+  }
   return shown
 }
 

@@ -1,7 +1,8 @@
 import type { Tier } from '../attribution/records.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
-import { readSpace } from '../source/mounts.ts'
+import { readGroupSpace } from '../source/lvm.ts'
+import { readSpace, type Space } from '../source/mounts.ts'
 import { type Collector, collectEach } from './collector.ts'
 
 /** The tiers: where they stand, what they may hold, and how full they are. */
@@ -24,13 +25,10 @@ function isOn(drives: readonly { tier: string }[], { name }: Tier): boolean {
   return drives.some(({ tier }) => tier === name)
 }
 
-function infoSamples({ name, kind, filesystem, directory, device, unavailable }: Tier): Sample[] {
+function infoSamples(tier: Tier): Sample[] {
+  const { name, kind, filesystem = '', directory = '', target = '', device, unavailable } = tier
   return [
-    sample(
-      m.tierInfo,
-      { tier: name, kind, filesystem: filesystem ?? '', directory: directory ?? '' },
-      1,
-    ),
+    sample(m.tierInfo, { tier: name, kind, filesystem, directory, target }, 1),
     ...(device === undefined ? [] : [sample(m.tierDeviceInfo, { tier: name, device }, 1)]),
     sample(m.tierAvailable, { tier: name }, unavailable === undefined ? 1 : 0),
   ]
@@ -49,13 +47,18 @@ function capacitySamples({
   ]
 }
 
-async function spaceSamples({ name, directory, unavailable }: Tier): Promise<Sample[]> {
-  if (directory === undefined || unavailable !== undefined) return []
-  const { sizeBytes, freeBytes, availableBytes } = await readSpace(directory)
-  const labels = { tier: name }
+async function spaceSamples(tier: Tier): Promise<Sample[]> {
+  const labels = { tier: tier.name }
+  const space = tier.unavailable === undefined ? await readTierSpace(tier) : undefined
+  if (!space) return sampleIfGiven(m.tierSpace.size, labels, tier.sizeBytes)
   return [
-    sample(m.tierSpace.size, labels, sizeBytes),
-    sample(m.tierSpace.free, labels, freeBytes),
-    sample(m.tierSpace.available, labels, availableBytes),
+    sample(m.tierSpace.size, labels, space.sizeBytes),
+    sample(m.tierSpace.free, labels, space.freeBytes),
+    sample(m.tierSpace.available, labels, space.availableBytes),
   ]
+}
+
+async function readTierSpace({ directory, volumeGroup }: Tier): Promise<Space | undefined> {
+  if (volumeGroup) return await readGroupSpace(volumeGroup.name, volumeGroup.thinPool)
+  return directory === undefined ? undefined : await readSpace(directory)
 }

@@ -50,7 +50,7 @@ export function installProblems(install: Install, guest: WorkloadGuest, drive: s
 
 function builtInProblems(
   packages: PackageSet = 'minbase',
-  { system, memory, drives }: WorkloadGuest,
+  { system, memory, drives = {} }: WorkloadGuest,
   drive: string,
 ): Problem[] {
   const problem = (message: string): Problem[] => [{ path: [], at: 'key', message }]
@@ -61,7 +61,7 @@ function builtInProblems(
     return problem(`expected no drive called ${PACKAGE_DRIVE}: the installer has one`)
   }
   const set = typeof packages === 'string' ? packages : 'minbase'
-  const { size } = drives[drive]!
+  const size = drives[drive]?.size ?? Number.POSITIVE_INFINITY
   if (size < LEAST_BYTES[set]) {
     const least = formatBytes(LEAST_BYTES[set])
     return problem(

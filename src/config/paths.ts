@@ -63,9 +63,12 @@ function absoluteBinary(binary: string, folder: string): string {
 }
 
 function absoluteTier(tier: TierConfig, folder: string): TierConfig {
-  return tier.directory === undefined
-    ? tier
-    : { ...tier, directory: resolve(folder, tier.directory) }
+  const { directory, passwordFile } = tier
+  return {
+    ...tier,
+    ...(directory === undefined ? {} : { directory: resolve(folder, directory) }),
+    ...(passwordFile === undefined ? {} : { passwordFile: resolve(folder, passwordFile) }),
+  }
 }
 
 function absoluteGuest(guest: GuestConfig, folder: string): GuestConfig {

@@ -1,19 +1,19 @@
-import { relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { busProblems, driveProblems } from './drive-rules.ts'
+import { formatProblem } from './placement.ts'
 import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import { type ConfigFile, configSchema, type GuestConfig, type TierConfig } from './schema.ts'
 import { studyProblems } from './study-rules.ts'
 import { systemProblems } from './system-rules.ts'
+import { tierProblems } from './tier-rules.ts'
+import { TIER_KINDS } from './tier-schema.ts'
 
 /** What is wrong with a config beyond single keys; relative paths start in the folder. */
 export function ruleProblems(config: ReadableConfig, folder: string): Problem[] {
   return [
-    ...Object.entries(config.tiers ?? {}).flatMap(([name, tier]) =>
-      tier ? tierProblems(name, tier) : [],
-    ),
-    ...directoryProblems(config, folder),
+    ...tierProblems(config, folder),
     ...guestProblems(config),
     ...studyProblems(config, config.state && resolve(folder, config.state)),
   ]
@@ -36,7 +36,7 @@ export function fixedKeyProblems(
   for (const [name, tier] of Object.entries(config.tiers ?? {})) {
     const before = running.tiers[name]
     if (!tier || !before) continue
-    for (const key of ['directory', 'filesystem', 'emulate'] as const) {
+    for (const key of [...TIER_KINDS, 'passwordFile', 'emulate']) {
       fixed.push([['tiers', name, key], standing(before, folder)[key], standing(tier, folder)[key]])
     }
   }
@@ -49,53 +49,17 @@ export function fixedKeyProblems(
 
 /** What a tier is made of, without its target and its capacity, which are only figures. */
 function standing(tier: Readable<TierConfig>, folder: string): Record<string, unknown> {
-  const { directory, filesystem, emulate } = tier
-  const parts = { directory: directory && resolve(folder, directory), filesystem, emulate }
-  return JSON.parse(JSON.stringify(parts))
+  const { target: _, capacity: __, overwrite: ___, directory, passwordFile, ...parts } = tier
+  const absolute = {
+    directory: directory && resolve(folder, directory),
+    passwordFile: passwordFile && resolve(folder, passwordFile),
+  }
+  return JSON.parse(JSON.stringify({ ...parts, ...absolute }))
 }
 
 function plain(value: unknown): string {
   if (value === undefined) return 'none'
   return typeof value === 'string' ? value : JSON.stringify(value)
-}
-
-function tierProblems(name: string, tier: Readable<TierConfig>): Problem[] {
-  const path = ['tiers', name]
-  const kinds = ['directory', 'filesystem'].filter((kind) => kind in tier)
-  if (kinds.length !== 1) {
-    const got = kinds.length === 0 ? 'neither' : 'both'
-    const message = `expected exactly one of directory and filesystem, got ${got}`
-    return [{ path, at: 'key', message }]
-  }
-  if ('directory' in tier && 'emulate' in tier) {
-    const message = 'expected a filesystem to put the emulated disk under, got a directory'
-    return [{ path: [...path, 'emulate'], at: 'key', message }]
-  }
-  return []
-}
-
-function directoryProblems(config: ReadableConfig, folder: string): Problem[] {
-  const state = config.state === undefined ? undefined : resolve(folder, config.state)
-  const owners = new Map<string, string>()
-  return Object.entries(config.tiers ?? {}).flatMap(([name, tier]) => {
-    if (tier?.directory === undefined) return []
-    const directory = resolve(folder, tier.directory)
-    const owner = owners.get(directory)
-    if (owner === undefined) owners.set(directory, name)
-    const message =
-      directory === '/'
-        ? 'expected a directory for images alone, got /'
-        : state !== undefined && contains(directory, state)
-          ? `expected a directory that does not hold the state directory ${state}, got ${directory}`
-          : owner !== undefined
-            ? `expected a directory of its own, got that of tier ${owner}: ${directory}`
-            : undefined
-    return message ? [{ path: ['tiers', name, 'directory'], at: 'value', message }] : []
-  })
-}
-
-function contains(directory: string, path: string): boolean {
-  return !/^\.\.(\/|$)/.test(relative(directory, path))
 }
 
 function guestProblems(config: ReadableConfig): Problem[] {
@@ -110,6 +74,8 @@ function guestProblems(config: ReadableConfig): Problem[] {
         problems.push({ path: [...path, 'tier'], at: 'value', message })
       }
       if (drive) problems.push(...inside(path, driveProblems(drive)))
+      const format = drive && formatProblem(drive, (name) => config.tiers?.[name])
+      if (format) problems.push({ path: [...path, 'format'], at: 'value', message: format })
       return problems
     }),
     ...inside(['guests', guest], busProblems(parts?.drives ?? {})),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { parseBytes, parseSeconds } from '../lib/quantities.ts'
+import { tierSchema } from './tier-schema.ts'
+import { bytes, name, nameOf, path, seconds, whole } from './values.ts'
 
 // Every key of kvmio.yaml with its rule, its default and what it is for. The JSON schema for editors is made from it
 // (npm run snap). Rules that need more than one key stand in rules.ts and study-rules.ts. A message says what is
@@ -16,39 +17,9 @@ export const SEEDS = ['nocloud', 'none'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
 export const PACKAGE_SETS = ['minimal', 'minbase', 'debian'] as const
 export const HOST_CACHES = ['warm', 'cold'] as const
-export const FILESYSTEMS = ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const
 
-const MAX_NAME = 24
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
 const MAX_DRIVE_NAME = 20
-/** The largest file of ext4 with blocks of 4 KiB; also far above what one study can fill. */
-const MAX_DISK = '16TiB'
-/** Node's timers hold 2^31 - 1 ms; a longer one would fire at once. */
-const MAX_TIME = '24d'
-
-/** Names become series labels, file names and parts of qemu's option values, so they are plain. */
-const nameOf = (longest: number) =>
-  z
-    .string()
-    .regex(
-      new RegExp(`^(?=.{1,${longest}}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$`),
-      `a name of at most ${longest} lower-case letters, digits and dashes`,
-    )
-const name = nameOf(MAX_NAME)
-
-const path = z.string('a path').regex(/^[^\0]+$/, 'a path')
-
-const whole = (minimum: number, maximum: number) => {
-  const expected = `a whole number from ${minimum} to ${maximum}`
-  return z.int(expected).min(minimum, expected).max(maximum, expected)
-}
-
-const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
-const TIME = 'a duration with a unit, such as 10ms, 30s or 5m'
-const bytes = (minimum: string, maximum = MAX_DISK) =>
-  quantity(parseBytes, SIZE, 'B|KiB|MiB|GiB|TiB', minimum, maximum)
-const seconds = (minimum = '0s', maximum = MAX_TIME) =>
-  quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, maximum)
 
 /** qemu refuses more: bps/iops/max values must be within [0, 1000000000000000]. */
 const MAX_OPERATIONS = 1_000_000_000
@@ -111,7 +82,7 @@ const balloon = z.strictObject({
   target: bytes('32MiB', '1TiB')
     .optional()
     .describe('What the guest is to be left with; all of its memory by default'),
-  at: nameOf(MAX_NAME)
+  at: name
     .optional()
     .describe('The phase with whose beginning the target is set; from the start by default'),
   freePageReporting: z
@@ -272,8 +243,8 @@ const workload = z
   })
   .meta({ minProperties: 1, maxProperties: 1 })
   .transform((workload): Workload => {
-    // Without a known key it has been refused, and yet comes here.
-    const [kind, options] = Object.entries(workload)[0] ?? ['idle', {}]
+    // Beside an unknown key nothing comes here, and the mistake has been noted.
+    const [kind, options] = Object.entries(workload)[0] ?? []
     return { kind, ...options } as Workload
   })
 
@@ -320,49 +291,6 @@ export const studySchema = z.strictObject({
     .describe('Started by serve, block after block, without end'),
 })
 
-const wholeMilliseconds = (time: number): boolean => {
-  const milliseconds = time * 1000
-  return milliseconds >= 1 && Math.abs(milliseconds - Math.round(milliseconds)) < 1e-6
-}
-
-const tier = z
-  .strictObject({
-    directory: path.optional().describe('A directory that holds the images'),
-    filesystem: z
-      .strictObject({
-        type: z.enum(FILESYSTEMS).default('ext4').describe('What mkfs makes'),
-        size: bytes('16MiB').describe('Size of the loop file under it'),
-      })
-      .optional()
-      .describe('A filesystem that kvmio makes, on a loop file in the state directory'),
-    emulate: z
-      .strictObject({
-        // nbdkit's delay filter takes 2.5ms as 2ms without a word (measured with nbdkit 1.32).
-        // A request that takes longer blocks, uninterruptibly, whoever looks at the device's queue in sysfs.
-        serviceTime: seconds('0s', '1s')
-          .refine(wholeMilliseconds, 'whole milliseconds, at least 1ms')
-          .describe('Whole milliseconds: one request at a time, each takes this long'),
-      })
-      .optional()
-      .describe('Puts an emulated disk under the filesystem'),
-    target: z
-      .strictObject({
-        latency: seconds('1us').describe('The mean latency that the tier must keep'),
-      })
-      .optional()
-      .describe('What the tier promises to its vms'),
-    capacity: z
-      .strictObject({
-        transactionsPerSecond: z
-          .number('a number above 0')
-          .positive('a number above 0')
-          .describe('Rated: what the tier is said to serve'),
-      })
-      .optional()
-      .describe('What the tier is said to serve, until it has been calibrated'),
-  })
-  .meta({ oneOf: [{ required: ['directory'] }, { required: ['filesystem'] }] })
-
 /** The main config file. */
 export const configSchema = z.strictObject({
   state: path.default('.kvmio').describe('Journal, images and sockets; relative to this file'),
@@ -377,7 +305,10 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The emulator'),
-  tiers: z.record(name, tier).default({}).describe('Classes of storage, each with a capacity'),
+  tiers: z
+    .record(name, tierSchema)
+    .default({})
+    .describe('Classes of storage, each with a capacity'),
   guests: z.record(name, guestSchema).default({}).describe('Kinds of machines'),
   studies: z
     .record(name, studySchema)
@@ -399,24 +330,3 @@ export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']
 /** What the built-in installer installs; a list is minbase with these packages. */
 export type PackageSet = (typeof PACKAGE_SETS)[number] | string[]
-
-function quantity(
-  parse: (text: string) => number | undefined,
-  expected: string,
-  units: string,
-  minimum: string,
-  maximum: string,
-) {
-  const [least, most] = [parse(minimum)!, parse(maximum)!]
-  return z
-    .string(expected)
-    .meta({ pattern: `^\\d+(\\.\\d+)?(${units})$` })
-    .transform((text, context) => {
-      const value = parse(text)
-      if (value !== undefined && value >= least && value <= most) return value
-      const bound = (value ?? least) < least ? `at least ${minimum}` : `at most ${maximum}`
-      const message = value === undefined ? expected : bound
-      context.issues.push({ code: 'custom', message, input: text })
-      return z.NEVER
-    })
-}

@@ -1,5 +1,6 @@
 import { parseBytes } from '../lib/quantities.ts'
 import { factorProblems } from './factors.ts'
+import { placementProblem } from './placement.ts'
 import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import type { ConfigFile, GuestConfig, WorkloadConfig } from './schema.ts'
@@ -67,6 +68,7 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
       ),
       ...ofWorkload(study, study.guest!, guest),
       ...balloonProblems(study, study.guest!, guest),
+      ...placementProblems(study, guest, config),
     )
   }
   return inside(['studies', name], [...problems, ...nameProblems(name, study)])
@@ -83,6 +85,25 @@ function tiers(path: string, values: FactorValues, config: ReadableConfig): Prob
   )
 }
 
+/** What would be true of each case; where tiers or formats vary, the planner skips the cases that it is true of. */
+function placementProblems(
+  study: ReadableStudy,
+  guest: Readable<GuestConfig>,
+  config: ReadableConfig,
+): Problem[] {
+  const varied = factorsOf(study).some(([path]) =>
+    /^(vms|drives\.[^.]+\.(tier|format))$/.test(path),
+  )
+  if (varied || study.vms === undefined) return []
+  const raw = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
+    name,
+    drive && { ...drive, format: 'raw' }, // another format is the guest's mistake, and said there
+  ])
+  const drives = { drives: Object.fromEntries(raw) }
+  const message = placementProblem(drives, study.vms, (name) => config.tiers?.[name])
+  return message === undefined ? [] : [{ path: ['vms'], at: 'value', message }]
+}
+
 /** What the workload asks of its guest; where a factor varies it, each case is looked at when it is planned. */
 function ofWorkload(
   study: ReadableStudy,
@@ -92,17 +113,16 @@ function ofWorkload(
   const workload = study.workload as WorkloadConfig | undefined
   const paths = Object.keys(study.factors ?? {})
   if (!workload || paths.some((path) => path.startsWith('workload.'))) return []
-  const sizes = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
+  const drives = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
     name,
     { size: Math.min(...sizesOf(study, name, drive?.size)) },
   ])
-  // Where the system is varied, a case that it cannot do is skipped by the planner.
   const system = paths.includes('system') ? undefined : guest.system
   const memory = paths.includes('memory') ? undefined : guest.memory
-  const from = { system, memory, drives: Object.fromEntries(sizes) }
+  const smallest = { system, memory, drives: Object.fromEntries(drives) }
   return inside(
     ['workload', workload.kind],
-    workloadProblems(workload, from, `drive of guest ${guestName}`),
+    workloadProblems(workload, smallest, `drive of guest ${guestName}`),
   )
 }
 

@@ -1,9 +1,9 @@
 import { formatBytes } from '../lib/quantities.ts'
 import type { Problem } from './problems.ts'
 import type { Readable } from './readable.ts'
-import type { GuestConfig, WorkloadConfig } from './schema.ts'
+import type { GuestConfig } from './schema.ts'
 
-// What a guest's system needs of its drives, and can do.
+// What a guest's system needs of its drives.
 
 /** The size of the built-in disk image; a drive that is larger is filled by the guest. */
 export const DEBIAN_BYTES = 2 ** 30
@@ -25,21 +25,6 @@ export function systemProblems(guest: Guest): Problem[] {
   if (guest.system !== 'debian' || size === undefined || size >= DEBIAN_BYTES) return []
   const message = `expected at least ${formatBytes(DEBIAN_BYTES)} for the system debian, which is on it, got ${formatBytes(size)}`
   return [{ path: ['drives', root!, 'size'], at: 'value', message }]
-}
-
-/** Why the guest's system cannot do a workload. Paths begin at the workload's own options. */
-export function systemWorkloadProblems(guest: Guest, workload: WorkloadConfig): Problem[] {
-  const { kind } = workload
-  if (kind === 'fio' && guest.system === 'appliance') {
-    const message = 'the appliance has no fio; expected a guest with the system debian or an image'
-    return [{ path: [], at: 'key', message }]
-  }
-  if (kind === 'idle' || kind === 'install') return []
-  const root = rootDrive(guest)
-  const drive = workload.drive ?? Object.keys(guest.drives ?? {})[0]
-  if (root === undefined || drive !== root || workload.to !== 'device') return []
-  const message = `expected filesystem on drive ${root}, which the system is on, got device`
-  return [{ path: ['to'], at: 'value', message }]
 }
 
 /** What a drive has room for when its filesystem is the system's own, bytes. */

@@ -3,7 +3,7 @@ import { installProblems } from './install-rules.ts'
 import { type Problem, unknownName } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { GuestConfig, WorkloadConfig } from './schema.ts'
-import { roomBeside, rootDrive, systemWorkloadProblems } from './system-rules.ts'
+import { roomBeside, rootDrive } from './system-rules.ts'
 
 // busybox dd drops O_DIRECT for smaller blocks without a word (seen at 512 and 1536 bytes).
 const DIRECT_UNIT = 4096
@@ -11,59 +11,70 @@ const DIRECT_UNIT = 4096
 const USABLE_SHARE = 0.9
 
 /** As much of a guest as a workload has to do with. */
-export type WorkloadGuest = Readable<Pick<GuestConfig, 'system' | 'memory'>> & {
-  drives: Readonly<Record<string, { size: number }>>
-}
+export type WorkloadGuest = Readable<Pick<GuestConfig, 'system' | 'memory' | 'drives'>>
 
 /**
- * What a guest cannot do of a workload; the planner asks the same of each case. Paths begin at the workload's own
- * options; `drive` is what a drive is called.
+ * Why a guest cannot do a workload; `kind` is what one of its drives is called. Paths begin at the workload's own options.
  */
 export function workloadProblems(
   workload: WorkloadConfig,
   guest: WorkloadGuest,
-  drive = 'drive of the guest',
+  kind = 'drive of the guest',
 ): Problem[] {
   if (workload.kind === 'idle') return []
-  const names = Object.keys(guest.drives)
-  const name = workload.drive ?? names[0]
-  if (name === undefined) return []
-  if (!names.includes(name)) {
-    return [{ path: ['drive'], at: 'value', message: unknownName(drive, name, names) }]
-  }
-  if (workload.kind === 'install') return installProblems(workload, guest, name)
-  const ofWrite =
-    workload.kind === 'boot-write-shutdown' ? writeProblems(workload, guest, name) : []
-  return [...systemWorkloadProblems(guest, workload), ...ofWrite]
+  const names = Object.keys(guest.drives ?? {})
+  const drive = workload.drive ?? names[0]
+  if (drive === undefined) return []
+  if (!names.includes(drive)) return [problem('drive', unknownName(kind, drive, names))]
+  if (workload.kind === 'install') return installProblems(workload, guest, drive)
+  return [
+    ...systemMistakes(workload, drive, guest),
+    ...(workload.kind === 'boot-write-shutdown' ? writeMistakes(workload, drive, guest) : []),
+  ]
 }
 
-function writeProblems(
-  workload: Extract<WorkloadConfig, { kind: 'boot-write-shutdown' }>,
-  guest: WorkloadGuest,
+function systemMistakes(
+  workload: Exclude<WorkloadConfig, { kind: 'idle' | 'install' }>,
   drive: string,
+  guest: WorkloadGuest,
+): Problem[] {
+  if (workload.kind === 'fio' && guest.system === 'appliance') {
+    const message = 'the appliance has no fio; expected a guest with the system debian or an image'
+    return [{ path: [], at: 'key', message }]
+  }
+  if (drive !== rootDrive(guest) || workload.to !== 'device') return []
+  const message = `expected filesystem on drive ${drive}, which the system is on, got device`
+  return [problem('to', message)]
+}
+
+function writeMistakes(
+  workload: Extract<WorkloadConfig, { kind: 'boot-write-shutdown' }>,
+  drive: string,
+  guest: WorkloadGuest,
 ): Problem[] {
   const { write, blockSize, direct, to } = workload
-  const problem = (key: string, message: string): Problem => ({ path: [key], at: 'value', message })
-  const { size } = guest.drives[drive]!
+  const size = guest.drives?.[drive]?.size ?? Number.POSITIVE_INFINITY
   const besideSystem = guest.system === 'debian' && drive === rootDrive(guest)
   const whole = besideSystem ? roomBeside(size) : size
   const room = to === 'filesystem' ? whole * USABLE_SHARE : whole
-  const share = besideSystem ? `what the system leaves of` : 'nine tenths of'
+  const share = besideSystem ? 'nine tenths of what the system leaves of' : 'nine tenths of'
   const what = to === 'filesystem' ? `${share} drive ${drive}` : `the size of drive ${drive}`
-  const found: Problem[] = []
+  const problems: Problem[] = []
   if (write > room) {
-    const most = formatBytes(room)
-    found.push(problem('write', `expected at most ${most} (${what}), got ${formatBytes(write)}`))
+    const message = `expected at most ${formatBytes(room)} (${what}), got ${formatBytes(write)}`
+    problems.push(problem('write', message))
   }
   if (blockSize > write) {
-    const most = formatBytes(write)
-    const message = `expected at most ${most} (what is written), got ${formatBytes(blockSize)}`
-    found.push(problem('blockSize', message))
+    const message = `expected at most ${formatBytes(write)} (what is written), got ${formatBytes(blockSize)}`
+    problems.push(problem('blockSize', message))
   }
   for (const [key, value] of Object.entries({ write, blockSize })) {
     if (!direct || value % DIRECT_UNIT === 0) continue
-    const message = `expected a multiple of 4KiB, as direct writes need, got ${value}B`
-    found.push(problem(key, message))
+    problems.push(problem(key, `expected a multiple of 4KiB, as direct writes need, got ${value}B`))
   }
-  return found
+  return problems
+}
+
+function problem(key: string, message: string): Problem {
+  return { path: [key], at: 'value', message }
 }

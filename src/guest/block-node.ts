@@ -8,7 +8,9 @@ type Options = Record<string, unknown>
 
 /** The nodes of a drive from its limits or its format down to what holds its data, the images under it included. */
 export function blockNode(drive: DrivePlan): Options {
-  const { name, format, discard, detectZeroes } = drive
+  const { name, format, sizeBytes, backend, discard, detectZeroes } = drive
+  // A volume is rounded up to whole extents, and a disk is as large as it is: the guest sees what was asked for.
+  const size = format === 'raw' && backend.kind !== 'file' ? { size: sizeBytes } : {}
   const writable: Options = { discard, 'detect-zeroes': detectZeroes }
   const chain = drive.backing.reduce<Options | undefined>(
     (below, layer, depth) => ({
@@ -27,9 +29,10 @@ export function blockNode(drive: DrivePlan): Options {
   const node = {
     'node-name': `format-${name}`,
     driver: format,
+    ...size,
     cache: cacheOptions(drive),
     ...writable,
-    file: { ...protocolNode(drive, drive.backend, `file-${name}`), discard },
+    file: { ...protocolNode(drive, backend, `file-${name}`), discard },
     ...(chain && { backing: chain }),
   }
   if (!drive.throttle) return node

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { KvmioError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 import { findIoHierarchy } from '../source/cgroup.ts'
+import { findFilesystem } from '../source/filesystems.ts'
 import { type Finding, tryOut } from './finding.ts'
 
 export interface KernelRoots {
@@ -68,17 +69,10 @@ async function examineFilesystem(
     `filesystem ${type}`,
     `install mkfs.${type}, and a kernel that has ${type}`,
     async () => {
-      const builtIn = await readFile(join(procRoot, 'filesystems'), 'utf8')
-      const known = new RegExp(`^\\s*${type}$`, 'm').test(builtIn)
-      if (!known && !(await isModule(type, release)))
-        throw new KvmioError(`this kernel has no ${type}`)
+      const found = await findFilesystem(procRoot, release, type)
+      if (!found) throw new KvmioError(`this kernel has no ${type}`)
       await run(`mkfs.${type}`, ['-V'], { timeoutMs: 5_000 })
-      return known ? 'in /proc/filesystems' : 'a module of this kernel'
+      return found === 'kernel' ? 'in /proc/filesystems' : 'a module of this kernel'
     },
   )
-}
-
-async function isModule(name: string, release: string): Promise<boolean> {
-  const modules = await readFile(`/lib/modules/${release}/modules.dep`, 'utf8').catch(() => '')
-  return modules.includes(`/${name}.ko`)
 }

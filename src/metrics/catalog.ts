@@ -280,7 +280,7 @@ export const deviceParentInfo = gauge(
 )
 export const tierInfo = gauge(
   'tier_info',
-  ['tier', 'kind', 'filesystem', 'directory'],
+  ['tier', 'kind', 'filesystem', 'directory', 'target'],
   '1; one a tier.',
 )
 export const tierDeviceInfo = gauge(
@@ -382,12 +382,16 @@ export const tierOperationCost = gauge(
   'Device time that one operation costs.',
 )
 export const tierSpace = {
-  size: gauge('tier_space_size_bytes', ['tier'], 'Size of the filesystem under the tier (statfs).'),
-  free: gauge('tier_space_free_bytes', ['tier'], 'Free space on it (statfs).'),
+  size: gauge(
+    'tier_space_size_bytes',
+    ['tier'],
+    'Size of what the tier stands on (statfs, vgs, the device).',
+  ),
+  free: gauge('tier_space_free_bytes', ['tier'], 'Free space on it (statfs, vgs, lvs).'),
   available: gauge(
     'tier_space_available_bytes',
     ['tier'],
-    'Free space for users that are not root (statfs).',
+    'Free space for users that are not root (statfs, vgs, lvs).',
   ),
 }
 export const tierDemand = {

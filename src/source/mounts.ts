@@ -108,7 +108,7 @@ async function blockDeviceOf(source: string): Promise<string | undefined> {
 }
 
 /** stat()'s number as MAJ:MIN (glibc's gnu_dev_major and gnu_dev_minor). */
-function deviceNumber(dev: bigint): string {
+export function deviceNumber(dev: bigint): string {
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn)
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn & 0xffffffffn)
   return `${major}:${minor}`

@@ -1,10 +1,10 @@
 import { open, rm, stat } from 'node:fs/promises'
 import type { TierConfig } from '../config/schema.ts'
 import { codeOf, UnavailableError } from '../lib/errors.ts'
-import { run } from '../lib/process.ts'
 import { formatBytes } from '../lib/quantities.ts'
 import { readSpace } from '../source/mounts.ts'
 import { type DiskFiles, type DiskRecord, writeDiskRecord } from './disk-record.ts'
+import { makeFilesystem } from './mkfs.ts'
 
 export type FilesystemConfig = NonNullable<TierConfig['filesystem']>
 
@@ -12,7 +12,7 @@ export type FilesystemConfig = NonNullable<TierConfig['filesystem']>
 export async function prepareDiskFile(
   files: DiskFiles,
   name: string,
-  { type, size: sizeBytes }: FilesystemConfig,
+  { type, size: sizeBytes = 0, mkfs = [] }: FilesystemConfig,
   before: DiskRecord | undefined,
   signal?: AbortSignal,
 ): Promise<DiskRecord> {
@@ -29,28 +29,11 @@ export async function prepareDiskFile(
   await rm(files.image, { force: true })
   await writeDiskRecord(files, record)
   await createSparse(files, record)
-  await run(`mkfs.${type}`, mkfsArgs(type, name, files.image), { signal })
+  await makeFilesystem({ type, name, words: mkfs, path: files.image }, signal)
   await sync(files.image)
   const made = { ...record, made: true }
   await writeDiskRecord(files, made)
   return made
-}
-
-/** The filesystem's label: kvmio-NAME, cut to what its kind can hold. */
-export function labelOf(type: FilesystemConfig['type'], name: string): string {
-  return `kvmio-${name}`.slice(0, LABEL_BYTES[type])
-}
-
-// ext2(5), xfs_admin(8), btrfs-filesystem(8)
-const LABEL_BYTES = { ext2: 16, ext3: 16, ext4: 16, xfs: 12, btrfs: 255 }
-
-// With lazy initialisation a kernel thread writes tables for minutes after the mount, into the middle of measurements.
-const LAZY_OFF = 'lazy_itable_init=0,lazy_journal_init=0,nodiscard'
-
-function mkfsArgs(type: FilesystemConfig['type'], name: string, file: string): string[] {
-  const label = ['-L', labelOf(type, name)]
-  if (type === 'xfs' || type === 'btrfs') return ['-q', '-f', '-K', ...label, file]
-  return ['-q', '-F', '-E', LAZY_OFF, ...label, file]
 }
 
 /** One that was created just before kvmio was killed has no inode in the record yet, and nothing in it. */

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { FILESYSTEMS } from '../config/schema.ts'
+import { FILESYSTEMS } from '../config/tier-schema.ts'
 import { codeOf, KvmioError } from '../lib/errors.ts'
 
 const daemon = z.object({ pid: z.int(), startTicks: z.int() })

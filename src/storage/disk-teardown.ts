@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { FILESYSTEMS } from '../config/schema.ts'
+import { FILESYSTEMS } from '../config/tier-schema.ts'
 import { messageOf } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 import { removeCgroup } from '../source/cgroup.ts'

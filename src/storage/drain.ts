@@ -10,6 +10,8 @@ const POLL_MS = 100
 export interface DrainOptions {
   /** Where the images are. */
   directories: readonly string[]
+  /** The paths of those that are block devices, without a filesystem of this host. */
+  devices?: readonly string[]
   /** Whether the host's page cache stands between the guests and the device. */
   hostCached: boolean
   procRoot: string
@@ -17,16 +19,20 @@ export interface DrainOptions {
 }
 
 /**
- * Waits until what was written has reached the devices: syncfs of each tier (a sync of everything would wait for a
+ * Waits until what was written has reached the devices: syncfs of each tier, fsync of each device (a sync of everything would wait for a
  * neighbour's dead disk too) and, where writes are host-cached, Dirty and Writeback of /proc/meminfo below a floor.
  */
 export async function drain({
   directories,
+  devices = [],
   hostCached,
   procRoot,
   signal,
 }: DrainOptions): Promise<void> {
-  for (const directory of directories) await syncFilesystem(directory)
+  for (const directory of directories) {
+    await sync(['--file-system', directory], `the filesystem of ${directory}`)
+  }
+  for (const device of devices) await sync([device], device)
   const deadline = Date.now() + LIMIT_MS
   while (hostCached && !signal.aborted) {
     const { dirtyBytes, writebackBytes } = await readMeminfo(procRoot)
@@ -36,13 +42,13 @@ export async function drain({
 }
 
 /** A sync on a dead disk cannot even be killed, so the limit is kept here. */
-async function syncFilesystem(directory: string): Promise<void> {
+async function sync(args: readonly string[], what: string): Promise<void> {
   const late = new AbortController()
   const limit = sleep(LIMIT_MS, undefined, { signal: late.signal }).then(() => {
-    throw new DeadlineError(`the filesystem of ${directory} was not synced in ${LIMIT_MS / 1000} s`)
+    throw new DeadlineError(`${what} was not synced in ${LIMIT_MS / 1000} s`)
   })
   try {
-    await Promise.race([run('sync', ['--file-system', directory]), limit])
+    await Promise.race([run('sync', args), limit])
   } finally {
     late.abort()
     limit.catch(() => {})

@@ -1,7 +1,9 @@
 import { access, mkdir } from 'node:fs/promises'
+import { release } from 'node:os'
 import { messageOf, UnavailableError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 import { addToCgroup, createCgroup } from '../source/cgroup.ts'
+import { findFilesystem } from '../source/filesystems.ts'
 import { type Mount, readMounts } from '../source/mounts.ts'
 import { isAlive } from './daemon.ts'
 import { type FilesystemConfig, prepareDiskFile } from './disk-file.ts'
@@ -49,7 +51,7 @@ export async function openDisk(
       return disk
     }
   }
-  await checkHost(files, config)
+  await checkHost(files, config, context.procRoot)
   await mkdir(files.directory, { recursive: true, mode: 0o700 })
   await clearAway(files, name, context)
   try {
@@ -105,7 +107,11 @@ async function findWhole(
   return problem === undefined ? disk : undefined
 }
 
-async function checkHost(files: DiskFiles, { type, serviceMs }: DiskConfig): Promise<void> {
+async function checkHost(
+  files: DiskFiles,
+  { type, serviceMs }: DiskConfig,
+  procRoot: string,
+): Promise<void> {
   const emulated = serviceMs !== undefined
   const programs = [`mkfs.${type}`, 'losetup', 'mount', 'umount']
   const reason =
@@ -115,7 +121,8 @@ async function checkHost(files: DiskFiles, { type, serviceMs }: DiskConfig): Pro
     (await missingPrograms(emulated ? [...programs, 'setsid', 'nbdkit', 'nbdfuse'] : programs)) ??
     (await missingDevice('/dev/loop-control', 'loop devices')) ??
     (emulated ? await missingDevice('/dev/fuse', 'FUSE') : undefined) ??
-    (emulated ? socketPathProblem(files) : undefined)
+    (emulated ? socketPathProblem(files) : undefined) ??
+    ((await findFilesystem(procRoot, release(), type)) ? undefined : `this kernel has no ${type}`)
   if (reason !== undefined) throw new UnavailableError(reason)
 }
 

@@ -5,10 +5,11 @@ import { readMounts } from '../source/mounts.ts'
 import { diskFiles } from './disk-record.ts'
 import { type TeardownContext, takeDownDisk } from './disk-teardown.ts'
 import { backingFiles } from './loop.ts'
+import { removeOrphanVolumes, volumeTag } from './volume-group.ts'
 
 /**
- * Takes down whatever disk of this state directory is still up, whether or not a record names it. Returns a line for
- * each thing removed and for each that could not be. Files stay.
+ * Takes down whatever disk of this state directory is still up, whether or not a record names it, and removes its
+ * logical volumes. Returns a line for each thing removed and for each that could not be. Files stay.
  */
 export async function removeOrphans(
   stateDir: string,
@@ -24,7 +25,8 @@ export async function removeOrphans(
     const { removed, left } = await takeDownDisk(diskFiles(root, name), name, context)
     lines.push(...removed, ...left)
   }
-  return lines
+  const { removed, left } = await removeOrphanVolumes(volumeTag(root), context.procRoot)
+  return [...lines, ...removed, ...left]
 }
 
 /** By folder, by mount and by loop device. */

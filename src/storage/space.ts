@@ -1,8 +1,14 @@
+import type { Tier } from '../attribution/records.ts'
+import { readGroupSpace } from '../source/lvm.ts'
 import { readSpace } from '../source/mounts.ts'
-import type { OpenTier } from './tiers.ts'
 
-/** What images may take on a tier, bytes; undefined while it is unavailable. */
-export async function availableBytes({ tier }: OpenTier): Promise<number | undefined> {
-  if (tier.directory === undefined || tier.unavailable !== undefined) return undefined
-  return (await readSpace(tier.directory)).availableBytes
+/** What images may take on a tier, bytes; undefined while it is unavailable, and where nobody knows. */
+export async function availableBytes({ tier }: { tier: Tier }): Promise<number | undefined> {
+  const { directory, volumeGroup, sizeBytes, unavailable } = tier
+  if (unavailable !== undefined) return undefined
+  if (volumeGroup) {
+    const { name, thinPool } = volumeGroup
+    return (await readGroupSpace(name, thinPool)).availableBytes
+  }
+  return directory === undefined ? sizeBytes : (await readSpace(directory)).availableBytes
 }

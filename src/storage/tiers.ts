@@ -1,24 +1,36 @@
-import { mkdir, open, realpath, rm, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { realpath, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { Backend, Tier } from '../attribution/records.ts'
 import type { TierConfig } from '../config/schema.ts'
+import { TIER_KINDS } from '../config/tier-schema.ts'
 import { codeOf, KvmioError, messageOf, UnavailableError } from '../lib/errors.ts'
-import { readDiskstats } from '../source/diskstats.ts'
-import { filesystemOf, readMounts } from '../source/mounts.ts'
+import { deviceName, findBlockDevice } from '../source/block-device.ts'
+import { openDirectory } from './directory.ts'
 import { takeDownDisk } from './disk-teardown.ts'
 import { checkDisk, type FilesystemDisk, openDisk } from './filesystem-disk.ts'
 import type { ImageFormat, ImageRoom } from './image.ts'
 import { allocateFile, locateFile, releaseFile } from './image-file.ts'
 import type { TierContext } from './tier-context.ts'
+import {
+  allocateVolume,
+  locateVolume,
+  openGroup,
+  releaseVolume,
+  volumeTag,
+} from './volume-group.ts'
 
-export interface OpenTier extends ImageRoom {
+export interface OpenTier extends TierRoom {
   tier: Tier
+  config: TierConfig
   context: TierContext
   /** Of a tier whose filesystem kvmio made. */
   disk?: FilesystemDisk
+  close(): Promise<void>
+}
+
+interface TierRoom extends ImageRoom {
   /** Where the data of a vm's drive goes. */
   locate(vm: string, drive: string, format: ImageFormat): Backend
-  close(): Promise<void>
 }
 
 /**
@@ -31,22 +43,21 @@ export async function openTier(
   context: TierContext,
 ): Promise<OpenTier> {
   const resolved = { ...context, stateDir: await realpath(context.stateDir) }
+  const tier = tierOf(name, config)
   const open: OpenTier = {
-    tier: tierOf(name, config),
+    tier,
+    config,
     context: resolved,
-    locate: (vm, drive, format) => locateFile(open.tier.directory ?? '', vm, drive, format),
-    allocate: async (backend, bytes) => allocateFile(pathOf(backend), bytes),
-    release: async (backend) => releaseFile(pathOf(backend)),
+    ...roomOf(tier, config, resolved),
     close: () => closeTier(open),
   }
   try {
     context.signal?.throwIfAborted()
-    if (config.filesystem) await openFilesystem(open, config, resolved)
-    else await openDirectory(open.tier, resolve(config.directory ?? ''), resolved)
+    await openKind(open)
   } catch (error) {
     context.signal?.throwIfAborted()
     if (!(error instanceof KvmioError) && codeOf(error) === undefined) throw error
-    open.tier.unavailable = messageOf(error)
+    tier.unavailable = messageOf(error)
   }
   return open
 }
@@ -68,85 +79,69 @@ export async function checkTier({ tier, disk, context }: OpenTier): Promise<stri
   return found?.isDirectory() ? undefined : `${tier.directory} is no longer there`
 }
 
-function pathOf(backend: Backend): string {
-  if (backend.kind === 'file') return backend.path
-  throw new TypeError(`expected an image file, got a ${backend.kind}`)
-}
-
 function tierOf(name: string, config: TierConfig): Tier {
-  const tier: Tier = { name, kind: config.filesystem ? 'filesystem' : 'directory' }
+  const kind = TIER_KINDS.find((kind) => config[kind] !== undefined)
+  if (kind === undefined) throw new TypeError(`tier ${name} is of no kind`)
+  const tier: Tier = { name, kind }
   if (config.target) tier.targetLatency = config.target.latency
   if (config.capacity) tier.ratedTransactionsPerSecond = config.capacity.transactionsPerSecond
   return tier
 }
 
-async function openFilesystem(
-  open: OpenTier,
-  { filesystem, emulate }: TierConfig,
-  context: TierContext,
-): Promise<void> {
-  const serviceMs = emulate && Math.round(emulate.serviceTime * 1000)
-  const config = { ...filesystem!, ...(serviceMs === undefined ? {} : { serviceMs }) }
-  open.disk = await openDisk(open.tier.name, config, context)
-  open.tier.directory = open.disk.files.mountPoint
-  open.tier.filesystem = config.type
-  open.tier.device = open.disk.device
-}
-
-async function openDirectory(tier: Tier, directory: string, context: TierContext): Promise<void> {
-  const parent = await realpath(dirname(directory)).catch(() => '')
-  if (`${parent}/`.startsWith(`${context.stateDir}/`)) await makeDirectory(directory)
-  const found = await stat(directory).catch((error) => {
-    throw new UnavailableError(`${directory}: ${hint(error)}`, { cause: error })
-  })
-  if (!found.isDirectory()) throw new UnavailableError(`${directory} is not a directory`)
-  await tryWriting(directory)
-  const { mount, device } = await filesystemOf(directory, await readMounts(context.procRoot))
-  tier.directory = directory
-  tier.filesystem = mount.filesystem
-  const name = device && (await deviceName(context.procRoot, device))
-  if (name) tier.device = name
-}
-
-async function makeDirectory(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { mode: 0o700 })
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return
-    throw new UnavailableError(`${directory} cannot be made: ${hint(error)}`, { cause: error })
+function roomOf(tier: Tier, { volumeGroup }: TierConfig, { stateDir }: TierContext): TierRoom {
+  if (volumeGroup) {
+    const tag = volumeTag(stateDir)
+    return {
+      locate: (vm, drive) => locateVolume(volumeGroup, vm, drive),
+      allocate: (backend, bytes) => allocateVolume(pathOf(backend), bytes, volumeGroup, tag),
+      release: (backend) => releaseVolume(pathOf(backend), volumeGroup, tag),
+    }
+  }
+  return {
+    locate: (vm, drive, format) => locateFile(tier.directory ?? '', vm, drive, format),
+    allocate: (backend, bytes) => allocateFile(pathOf(backend), bytes),
+    release: (backend) => releaseFile(pathOf(backend)),
   }
 }
 
-/** Permissions alone do not tell: a read-only mount, a quota, a server that says no. */
-async function tryWriting(directory: string): Promise<void> {
-  const file = join(directory, `.kvmio-${process.pid}-${Date.now()}`)
-  try {
-    await (await open(file, 'wx', 0o600)).close()
-    await rm(file)
-  } catch (error) {
-    throw new UnavailableError(`${directory} cannot be written to: ${hint(error)}`, {
-      cause: error,
-    })
-  }
+function pathOf(backend: Backend): string {
+  if (backend.kind !== 'url') return backend.path
+  throw new TypeError('expected a file or a device, got a URL')
 }
 
-function hint(error: unknown): string {
-  switch (codeOf(error)) {
-    case 'ENOENT':
-      return 'there is no such directory; make it'
-    case 'EACCES':
-    case 'EPERM':
-      return 'permission denied; run kvmio as a user who may'
-    case 'EROFS':
-      return 'its filesystem is read-only'
-    case 'ENOSPC':
-      return 'its filesystem is full'
+async function openKind(open: OpenTier): Promise<void> {
+  const { tier, config, context } = open
+  switch (tier.kind) {
+    case 'directory':
+      return await openDirectory(tier, resolve(config.directory!), context)
+    case 'filesystem':
+      return await openFilesystem(open)
+    case 'volumeGroup':
+      return await openVolumeGroup(open)
     default:
-      return messageOf(error)
+      throw new UnavailableError('this kind of tier cannot be opened yet')
   }
 }
 
-async function deviceName(procRoot: string, device: string): Promise<string | undefined> {
-  const devices = await readDiskstats(procRoot)
-  return devices.find(({ major, minor }) => `${major}:${minor}` === device)?.device
+async function openFilesystem(open: OpenTier): Promise<void> {
+  const { tier, config, context } = open
+  const { serviceTime } = config.emulate ?? {}
+  const serviceMs = serviceTime === undefined ? undefined : Math.round(serviceTime * 1000)
+  const disk = { ...config.filesystem!, ...(serviceMs === undefined ? {} : { serviceMs }) }
+  open.disk = await openDisk(tier.name, disk, context)
+  tier.directory = open.disk.files.mountPoint
+  tier.filesystem = disk.type
+  tier.device = open.disk.device
+}
+
+async function openVolumeGroup({ tier, config, context }: OpenTier): Promise<void> {
+  const { name, thinPool } = config.volumeGroup!
+  tier.target = thinPool === undefined ? name : `${name}/${thinPool}`
+  const { physicalVolumes } = await openGroup(config.volumeGroup!, context.procRoot)
+  tier.volumeGroup = config.volumeGroup!
+  // Each volume's own device stands on it. With several no one device has the tier's transactions.
+  const [one, ...more] = physicalVolumes
+  const found = one === undefined || more.length > 0 ? undefined : await findBlockDevice(one)
+  const device = found && (await deviceName(context.procRoot, found.number))
+  if (device !== undefined) tier.device = device
 }

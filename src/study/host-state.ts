@@ -32,8 +32,10 @@ export async function settleAfter(
 ): Promise<void> {
   const drives = plans.flatMap(({ drives }) => drives)
   const directories = directoriesOf(drives, context)
+  const devices = drives.flatMap(({ backend }) => (backend.kind === 'device' ? [backend.path] : []))
   const hostCached = drives.some(isHostCached)
-  await drain({ directories, hostCached, procRoot: context.vm.procRoot, signal })
+  const { procRoot } = context.vm
+  await drain({ directories, devices, hostCached, procRoot, signal })
 }
 
 /** What qemu loads itself, and the media beside the drives. */

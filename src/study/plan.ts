@@ -1,7 +1,8 @@
 import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
+import { placementProblem } from '../config/placement.ts'
 import { balloonProblem, memoryProblem } from '../config/rules.ts'
-import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
 import { systemProblems } from '../config/system-rules.ts'
 import { workloadProblems } from '../config/workload-rules.ts'
 
@@ -17,17 +18,24 @@ export interface CasePlan {
   skip?: string
 }
 
-/** Expands the factors of a study, the last one fastest, as nested loops would. */
-export function planCases(study: StudyConfig, guest: GuestConfig): CasePlan[] {
+/** Expands the factors of a study, the last one fastest, as nested loops would. Without tiers, what stands on them is not asked. */
+export function planCases(
+  study: StudyConfig,
+  guest: GuestConfig,
+  tiers: Readonly<Record<string, TierConfig>> = {},
+): CasePlan[] {
   return combinations(Object.entries(study.factors)).map((factors) => {
     const varied = withFactors(guest, study, factors)
-    const skip = guestProblem(varied.guest, varied.study)
+    const skip =
+      guestProblem(varied.guest) ??
+      placementProblem(varied.guest, varied.study.vms, (name) => tiers[name]) ??
+      workloadProblem(varied)
     return { name: caseName(Object.values(factors)), factors, ...varied, skip }
   })
 }
 
 /** The first rule that a guest breaks. */
-function guestProblem(guest: GuestConfig, { workload }: StudyConfig): string | undefined {
+function guestProblem(guest: GuestConfig): string | undefined {
   const memory = memoryProblem(guest)
   if (memory !== undefined) return `memory: ${memory}`
   const balloon = balloonProblem(guest)
@@ -37,11 +45,13 @@ function guestProblem(guest: GuestConfig, { workload }: StudyConfig): string | u
     if (problem !== undefined) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
   }
   const [problem] = [...busProblems(guest.drives), ...systemProblems(guest)]
-  if (problem) return `${problem.path.join('.')}: ${problem.message}`
-  const [undoable] = workloadProblems(workload, guest)
-  return (
-    undoable && `${['workload', workload.kind, ...undoable.path].join('.')}: ${undoable.message}`
-  )
+  return problem && `${problem.path.join('.')}: ${problem.message}`
+}
+
+function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
+  const { workload } = study
+  const [problem] = workloadProblems(workload, guest)
+  return problem && `${['workload', workload.kind, ...problem.path].join('.')}: ${problem.message}`
 }
 
 /** The tiers that a guest's drives stand on. */

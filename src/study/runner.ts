@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isOwnInstaller } from '../config/install-rules.ts'
+import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { rootDrive } from '../config/system-rules.ts'
 import type { SourcePlan } from '../guest/plan.ts'
@@ -194,6 +195,12 @@ async function systemSource(
 function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
   if (point.skip !== undefined) return point
   if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const placement = placementProblem(
+    point.guest,
+    point.study.vms,
+    (name) => context.tier(name)?.config,
+  )
+  if (placement !== undefined) return { ...point, skip: placement }
   for (const name of tiersOf(point.guest)) {
     const unavailable = context.tier(name)?.tier.unavailable
     if (unavailable !== undefined)

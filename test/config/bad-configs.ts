@@ -6,6 +6,16 @@ const guest = (text: string) => `${tier('{ directory: /images }')}guests:\n  stu
 const drive = (text: string) => guest(`{ drives: { root: ${text} } }`)
 const study = (text: string) =>
   `${drive('{ tier: local, size: 1GiB }')}studies:\n  demo:\n    guest: student\n${text}\n`
+/** A study of a guest with the system debian; its workload stands in line 9. */
+const inDebian = (drive: string, workload: string, more = '') =>
+  `${tier('{ directory: /images }')}guests:
+  student: { system: debian,${more}
+    drives: { root: ${drive} } }
+studies:
+  demo:
+    guest: student
+    workload: ${workload}
+`
 const write = (text: string) => study(`    workload: { boot-write-shutdown: ${text} }`)
 const factors = (text: string) => study(`    workload: { idle: {} }\n    factors: ${text}`)
 const numbers = (count: number, unit = '') =>
@@ -270,7 +280,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown system',
     guest('{ system: windows, drives: { a: { tier: local, size: 1GiB } } }'),
-    '4:22: guests.student.system: expected "appliance" or a mapping with kernel, got "windows"',
+    '4:22: guests.student.system: expected appliance, debian, or a mapping with kernel or image, got "windows"',
   ],
   [
     'a system without kernel',
@@ -360,17 +370,62 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an empty workload',
     study('    workload: {}'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got an empty mapping',
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got an empty mapping',
   ],
   [
     'two workloads',
     study('    workload: { idle: {}, boot-write-shutdown: {} }'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown and idle, got a mapping with idle, boot-write-shutdown',
+    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got a mapping with idle, boot-write-shutdown',
   ],
   [
     'an unknown workload',
+    study('    workload: { fioo: {} }'),
+    '8:17: studies.demo.workload.fioo: unknown key; known keys are boot-write-shutdown, idle, fio, script; did you mean fio?',
+  ],
+  [
+    'fio without a job',
     study('    workload: { fio: {} }'),
-    '8:17: studies.demo.workload.fio: unknown key; known keys are boot-write-shutdown, idle',
+    '8:17: studies.demo.workload.fio.job: expected the path of a fio job file, or its lines, got nothing',
+  ],
+  [
+    'fio with an empty job',
+    study('    workload: { fio: { job: "" } }'),
+    '8:29: studies.demo.workload.fio.job: expected the path of a fio job file, or its lines, got ""',
+  ],
+  [
+    'a script without lines',
+    study('    workload: { script: { timeout: 5s } }'),
+    '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with timeout',
+  ],
+  [
+    'a script twice',
+    study('    workload: { script: { file: a.sh, run: "true" } }'),
+    '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with file, run',
+  ],
+  [
+    'fio in the appliance',
+    study('    workload: { fio: { job: a.fio } }'),
+    '8:17: studies.demo.workload.fio: the appliance has no fio; expected a guest with the system debian or an image',
+  ],
+  [
+    'the bare disk under the system',
+    inDebian('{ tier: local, size: 1GiB }', '{ fio: { job: a.fio, to: device } }'),
+    '9:40: studies.demo.workload.fio.to: expected filesystem on drive root, which the system is on, got device',
+  ],
+  [
+    'a write into what the system leaves',
+    inDebian('{ tier: local, size: 1GiB }', '{ boot-write-shutdown: { write: 512MiB } }'),
+    '9:47: studies.demo.workload.boot-write-shutdown.write: expected at most 460.8 MiB (nine tenths of what the system leaves of drive root), got 512 MiB',
+  ],
+  [
+    'a drive that the system does not fit on',
+    inDebian('{ tier: local, size: 512MiB }', '{ idle: {} }'),
+    '5:42: guests.student.drives.root.size: expected at least 1 GiB for the system debian, which is on it, got 512 MiB',
+  ],
+  [
+    'too little memory for debian',
+    inDebian('{ tier: local, size: 1GiB }', '{ idle: {} }', ' memory: 96MiB,'),
+    '4:38: guests.student.memory: expected at least 160MiB for debian, got 96MiB',
   ],
   [
     'an unknown schedule',
@@ -395,14 +450,220 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
 
   // More than one key.
   [
+    'neither size nor device',
+    tier('{ filesystem: { type: ext4 } }'),
+    '2:12: tiers.local.filesystem: expected exactly one of size and device, got neither',
+  ],
+  [
+    'both size and device',
+    tier('{ filesystem: { size: 1GiB, device: /dev/sdb } }'),
+    '2:12: tiers.local.filesystem: expected exactly one of size and device, got both',
+  ],
+  [
+    'a relative device',
+    tier('{ device: sdb }'),
+    '2:20: tiers.local.device: expected the absolute path of a block device, such as /dev/disk/by-id/ata-EXAMPLE, got "sdb"',
+  ],
+  [
+    'a relative device under a filesystem',
+    tier('{ filesystem: { device: sdb } }'),
+    '2:34: tiers.local.filesystem.device: expected the absolute path of a block device, such as /dev/disk/by-id/ata-EXAMPLE, got "sdb"',
+  ],
+  [
+    'an unknown filesystem',
+    tier('{ filesystem: { type: reiser4, size: 1GiB } }'),
+    '2:32: tiers.local.filesystem.type: expected ext4, ext3, ext2, xfs, btrfs or reiserfs, got "reiser4"; did you mean reiserfs?',
+  ],
+  [
+    'mkfs options that are text',
+    tier('{ filesystem: { size: 1GiB, mkfs: "-b 1024" } }'),
+    '2:44: tiers.local.filesystem.mkfs: expected a list, got "-b 1024"',
+  ],
+  [
+    "an mkfs option of kvmio's own",
+    tier('{ filesystem: { size: 1GiB, mkfs: [-b, "1024", -L, mine] } }'),
+    '2:57: tiers.local.filesystem.mkfs[2]: expected an option of mkfs.ext4: -b, -C, -E, -G, -g, -I, -i, -J, -m, -N, -O, -r, -T, -D or -j, got "-L"',
+  ],
+  [
+    'another device for mkfs',
+    tier('{ filesystem: { type: btrfs, size: 1GiB, mkfs: [/dev/sdb] } }'),
+    '2:58: tiers.local.filesystem.mkfs[0]: expected an option of mkfs.btrfs: --csum, -A, -O, -R, -d, -m, -n, -s or -M, got "/dev/sdb"',
+  ],
+  [
+    'a journal on another device',
+    tier('{ filesystem: { size: 1GiB, mkfs: [-J, device=LABEL=log] } }'),
+    '2:49: tiers.local.filesystem.mkfs[1]: expected a value of -J that names no file or device, got "device=LABEL=log"',
+  ],
+  [
+    'a file for mkfs',
+    tier('{ filesystem: { type: xfs, size: 1GiB, mkfs: [-d, name=img] } }'),
+    '2:60: tiers.local.filesystem.mkfs[1]: expected a value of -d that names no file or device, got "name=img"',
+  ],
+  [
+    'an option after an option without its value',
+    tier('{ filesystem: { size: 1GiB, mkfs: [-b, -O] } }'),
+    '2:49: tiers.local.filesystem.mkfs[1]: expected a value of -b that names no file or device, got "-O"',
+  ],
+  [
+    'an mkfs option without its value',
+    tier('{ filesystem: { size: 1GiB, mkfs: [-b] } }'),
+    '2:45: tiers.local.filesystem.mkfs[0]: expected a value after -b, got nothing',
+  ],
+  [
+    'an mkfs option that is a number',
+    tier('{ filesystem: { size: 1GiB, mkfs: [-b, 1024] } }'),
+    '2:49: tiers.local.filesystem.mkfs[1]: expected a word of the command line of mkfs, got 1024',
+  ],
+  [
+    'two mount options in one',
+    tier('{ filesystem: { size: 1GiB, mount: ["sync,noatime"] } }'),
+    '2:46: tiers.local.filesystem.mount[0]: expected one mount option, such as noatime or data=journal, got "sync,noatime"',
+  ],
+  [
+    'a read-only mount',
+    tier('{ filesystem: { size: 1GiB, mount: [sync, ro] } }'),
+    '2:52: tiers.local.filesystem.mount[1]: expected a mount option that leaves to kvmio what it mounts and where, got "ro"',
+  ],
+  [
+    'a mount of something else',
+    tier('{ filesystem: { size: 1GiB, mount: ["offset=0"] } }'),
+    '2:46: tiers.local.filesystem.mount[0]: expected a mount option that leaves to kvmio what it mounts and where, got "offset=0"',
+  ],
+  [
+    'a log elsewhere',
+    tier('{ filesystem: { type: xfs, size: 1GiB, mount: [logdev=sdb] } }'),
+    '2:57: tiers.local.filesystem.mount[0]: expected a mount option that leaves to kvmio what it mounts and where, got "logdev=sdb"',
+  ],
+  [
+    'an emulated disk of no kind',
+    tier('{ filesystem: { size: 1GiB }, emulate: { parallel: 2 } }'),
+    '2:49: tiers.local.emulate: expected serviceTime, bytesPerSecond or both, got a mapping with parallel',
+  ],
+  [
+    'an emulated disk that serves nothing at a time',
+    tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 10ms, parallel: 0 } }'),
+    '2:80: tiers.local.emulate.parallel: expected a whole number from 1 to 64, got 0',
+  ],
+  [
+    'an emulated disk too slow for its largest request',
+    tier('{ filesystem: { size: 1GiB }, emulate: { bytesPerSecond: 1KiB } }'),
+    '2:67: tiers.local.emulate.bytesPerSecond: expected at least 512KiB, got "1KiB"',
+  ],
+  [
+    'an emulated disk under a device',
+    tier('{ device: /dev/sdb, emulate: { serviceTime: 10ms } }'),
+    '2:30: tiers.local.emulate: expected a filesystem to put the emulated disk under, got a device',
+  ],
+  [
+    'a volume group without a name',
+    tier('{ volumeGroup: { thinPool: pool } }'),
+    '2:12: tiers.local.volumeGroup.name: expected the name of an LVM volume group, got nothing',
+  ],
+  [
+    'a volume group that is a path',
+    tier('{ volumeGroup: { name: /dev/vg0 } }'),
+    '2:33: tiers.local.volumeGroup.name: expected the name of an LVM volume group, got "/dev/vg0"',
+  ],
+  [
+    'a thin pool that is an option',
+    tier('{ volumeGroup: { name: vg0, thinPool: -y } }'),
+    '2:48: tiers.local.volumeGroup.thinPool: expected the name of a thin pool, got "-y"',
+  ],
+  [
+    'a consent to nothing',
+    tier('{ directory: x, overwrite: yes-destroy-x }'),
+    '2:26: tiers.local.overwrite: expected a device that may be overwritten, got a tier without one',
+  ],
+  [
+    'a consent to another device',
+    tier('{ device: /dev/sdb, overwrite: yes-destroy-sda }'),
+    '2:41: tiers.local.overwrite: expected yes-destroy-sdb, got "yes-destroy-sda"',
+  ],
+  [
+    'a consent that is a mere yes',
+    tier('{ filesystem: { device: /dev/disk/by-id/ata-ABC }, overwrite: "yes" }'),
+    '2:72: tiers.local.overwrite: expected yes-destroy-ata-ABC, got "yes"',
+  ],
+  [
+    'a device twice',
+    'tiers:\n  a: { device: /dev/sdb }\n  b: { filesystem: { device: /dev/sdb } }\n',
+    '3:30: tiers.b.filesystem.device: expected a device of its own, got that of tier a',
+  ],
+  [
+    'a URL twice',
+    'tiers:\n  a: { url: "nbd://h/a" }\n  b: { url: "nbd://h/a" }\n',
+    '3:13: tiers.b.url: expected a URL of its own, got that of tier a',
+  ],
+  [
+    'a URL that cannot be written to',
+    tier('{ url: "https://host/disk" }'),
+    '2:17: tiers.local.url: expected a URL that begins with nbd://, nbd+unix://, nfs://, iscsi://, rbd://, gluster:// or gluster+unix://, got "https://host/disk"',
+  ],
+  [
+    'a URL without a host',
+    tier('{ url: "nbd:///disk" }'),
+    '2:17: tiers.local.url: expected nbd://HOST[:PORT]/[EXPORT], got "nbd:///disk"',
+  ],
+  [
+    'a URL without a LUN',
+    tier('{ url: "iscsi://host/iqn.2001-04.com.example:disk" }'),
+    '2:17: tiers.local.url: expected iscsi://[USER@]HOST[:PORT]/TARGET/LUN, got "iscsi://host/iqn.2001-04.com.example:disk"',
+  ],
+  [
+    'a URL without a socket',
+    tier('{ url: "nbd+unix:///disk" }'),
+    '2:17: tiers.local.url: expected nbd+unix:///[EXPORT]?socket=PATH, got "nbd+unix:///disk"',
+  ],
+  [
+    'a URL with an unknown word',
+    tier('{ url: "nfs://host/disk?version=4" }'),
+    '2:17: tiers.local.url: expected nfs://HOST/PATH[?uid=UID&gid=GID], got "nfs://host/disk?version=4"',
+  ],
+  [
+    'a URL with a password',
+    tier('{ url: "iscsi://me:secret@host/target/0" }'),
+    '2:17: tiers.local.url: expected a URL without a password, got one; write it to a file and name that in passwordFile',
+  ],
+  [
+    'a URL with a password where no user belongs',
+    tier('{ url: "ftp://me:secret@host/disk" }'),
+    '2:17: tiers.local.url: expected a URL that begins with nbd://, nbd+unix://, nfs://, iscsi://, rbd://, gluster:// or gluster+unix://, got "ftp://me:***@host/disk"',
+  ],
+  [
+    'a password without a user',
+    tier('{ url: "iscsi://host/target/0", passwordFile: secret }'),
+    '2:42: tiers.local.passwordFile: expected a url with a user (iscsi://USER@…, rbd://USER@…), got one without',
+  ],
+  [
+    'a password for nothing',
+    tier('{ directory: x, passwordFile: secret }'),
+    '2:26: tiers.local.passwordFile: expected a url to use it for, got none',
+  ],
+  [
+    'qcow2 on a URL',
+    drive('{ tier: local, size: 1GiB, format: qcow2 }').replace(
+      '{ directory: /images }',
+      '{ url: "nbd://host/disk" }',
+    ),
+    '4:65: guests.student.drives.root.format: expected format raw on tier local, whose url names a disk that is there, got qcow2',
+  ],
+  [
+    'two vms on one device',
+    study('    workload: { idle: {} }\n    vms: 2').replace(
+      '{ directory: /images }',
+      '{ device: /dev/sdb }',
+    ),
+    '9:10: studies.demo.vms: tier local is a device, for one drive of one vm at a time, got 2 vms at once',
+  ],
+  [
     'no kind of tier',
     tier('{ target: { latency: 5ms } }'),
-    '2:3: tiers.local: expected exactly one of directory and filesystem, got neither',
+    '2:3: tiers.local: expected exactly one of directory, filesystem, volumeGroup, device and url, got none of them',
   ],
   [
     'two kinds of tier',
     tier('{ directory: x, filesystem: { size: 1GiB } }'),
-    '2:3: tiers.local: expected exactly one of directory and filesystem, got both',
+    '2:3: tiers.local: expected exactly one of directory, filesystem, volumeGroup, device and url, got directory and filesystem',
   ],
   [
     'an emulated disk under a directory',

@@ -111,6 +111,31 @@ t.test('limits over a format over a backing chain, and a block device', async (t
   golden(t, 'argv-limits-chain.txt', text({ ...PLAN, drives }))
 })
 
+t.test('a BIOS boots from the drive; files and a seed for the guest', async (t) => {
+  const boot = { drive: 'root' }
+  const files = { words: 'kvmio.workload=script\n', script: 'true' }
+  const seed = { words: [], files: {} }
+  const drives = [drive('root', { bus: 'sata' }), drive('data')]
+  const argv = qemuArgv({ ...PLAN, boot, files, seed, drives })
+  t.notOk(argv.some((word) => ['-kernel', '-initrd', '-append'].includes(word)))
+  const at = (option: string) => argv.filter((_, index) => argv[index - 1] === option)
+  t.strictSame(at('-fw_cfg'), [
+    'name=opt/kvmio/words,file=/state/vms/demo-virtio-blk-qcow2-1/fw-words',
+    'name=opt/kvmio/script,file=/state/vms/demo-virtio-blk-qcow2-1/fw-script',
+  ])
+  const devices = at('-device').map((word) => JSON.parse(word))
+  t.strictSame(
+    devices.flatMap(({ id, bootindex }) => (bootindex === undefined ? [] : [[id, bootindex]])),
+    [['drive-root', 0]],
+  )
+  t.strictSame(devices.at(-1), { driver: 'virtio-blk-pci', id: 'seed', drive: 'seed' })
+  t.match(JSON.parse(at('-blockdev').at(-1) ?? ''), {
+    'node-name': 'seed',
+    'read-only': true,
+    file: { filename: '/state/vms/demo-virtio-blk-qcow2-1/seed.img', 'read-only': true },
+  })
+})
+
 t.test('a comma in a path stays one value', async (t) => {
   const argv = qemuArgv({
     ...PLAN,

@@ -32,7 +32,7 @@ export function markdown(rows: readonly Row[], run: Run): string {
       row.driveWrites,
       row.driveFlushes,
       row.problems.length === 0 ? 'passed' : `failed: ${row.problems.join('; ')}`,
-    ].map((cell) => String(cell ?? '')),
+    ].map((cell) => String(cell ?? '').replaceAll('\n', ' ')),
   )
   return [
     '# The smoke matrix',

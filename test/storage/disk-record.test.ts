@@ -1,8 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import { FILESYSTEMS } from '../../src/config/schema.ts'
-import { labelOf } from '../../src/storage/disk-file.ts'
+import { FILESYSTEMS } from '../../src/config/tier-schema.ts'
 import {
   type DiskRecord,
   diskFiles,
@@ -10,6 +9,7 @@ import {
   readDiskRecord,
   writeDiskRecord,
 } from '../../src/storage/disk-record.ts'
+import { labelOf } from '../../src/storage/mkfs.ts'
 
 const RECORD: DiskRecord = {
   type: 'ext4',

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,11 +11,11 @@ const { signal } = new AbortController()
 async function hostWith(t: Test) {
   const procRoot = await mkdtemp(join(tmpdir(), 'kvmio-drain-'))
   t.teardown(() => rm(procRoot, { recursive: true, force: true }))
-  const set = (dirtyKb: number, writebackKb: number) =>
-    writeFile(
-      join(procRoot, 'meminfo'),
-      `MemTotal: 1000 kB\nMemAvailable: 500 kB\nDirty: ${dirtyKb} kB\nWriteback: ${writebackKb} kB\n`,
-    )
+  const set = async (dirtyKb: number, writebackKb: number) => {
+    const text = `MemTotal: 1000 kB\nMemAvailable: 500 kB\nDirty: ${dirtyKb} kB\nWriteback: ${writebackKb} kB\n`
+    await writeFile(join(procRoot, 'next'), text)
+    await rename(join(procRoot, 'next'), join(procRoot, 'meminfo')) // never half of it
+  }
   return { procRoot, set }
 }
 

@@ -7,7 +7,7 @@ import type { PackageSet } from '../../config/schema.ts'
 import { KvmioError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { builtInAgentFiles } from './agent-files.ts'
-import { debianRecipe, GRUB_MODULES } from './debian.ts'
+import { diskRecipe, GRUB_MODULES } from './debian.ts'
 import type { Mirror } from './mirror.ts'
 import { buildFromTree, packExt4 } from './root-filesystem.ts'
 import { fetchPackages, type RootFile, type RootRecipe } from './root-tree.ts'
@@ -63,13 +63,15 @@ export async function buildPackageDrive(options: PackageDriveOptions): Promise<s
   return join(directory, 'root.img')
 }
 
-/** What the installer is to make; minimal is installed from what minbase has. */
+/** What the installer is to make: debian without fio; minimal is installed from what minbase has. */
 function targetRecipe(
   packages: PackageSet,
   mirror: Mirror,
   agent: readonly RootFile[],
 ): RootRecipe & { grub?: string } {
-  if (packages === 'debian') return { ...debianRecipe(mirror, agent), grub: GRUB_MODULES }
+  if (packages === 'debian') {
+    return { ...diskRecipe(mirror, ['busybox-static'], agent), grub: GRUB_MODULES }
+  }
   const include = typeof packages === 'string' ? [] : packages.toSorted()
   return { packages: include, excludes: [], before: [], after: [] }
 }

@@ -276,12 +276,17 @@ run_limited() {
 }
 # What a command printed last, on one line.
 last_words() {
-  tail -n 5 $here/output | tr '\n\t' '; ' | tr -cd '\40-\176' | sed 's/;$//; s/;/; /g'
+  tail -n 5 $here/output | {
+    joined=
+    while read -r line || [ -n "$line" ]; do joined="$joined${joined:+; }$line"; done
+    echo "$joined"
+  } | tr -cd '\40-\176'
 }
 ended_badly() {
+  words=$(last_words)
   case $code in
-    124) fail "$1" "did not end in ${timeout%.*} s; $(last_words)" ;;
-    *) fail "$1" "exited with code $code; $(last_words)" ;;
+    124) fail "$1" "did not end in ${timeout%.*} s${words:+; $words}" ;;
+    *) fail "$1" "exited with code $code${words:+; $words}" ;;
   esac
 }
 export_place() {
