@@ -17,6 +17,8 @@ const MIB = 2 ** 20
 // What du says of what is installed, with a journal and the inodes, and some room: measured with Debian 12.
 const LEAST_MEMORY = { minimal: 128 * MIB, minbase: 192 * MIB, debian: 256 * MIB }
 const LEAST_BYTES = { minimal: 64 * MIB, minbase: 512 * MIB, debian: 1024 * MIB }
+/** The machine has four places for IDE, and the CD has one of them. */
+const IDE_BESIDE_CD = 3
 /** Keys that an installer which is booted from an ISO image has no use for. */
 const OF_KERNEL = ['initrd', 'append', 'files', 'media'] as const
 
@@ -34,6 +36,12 @@ export function installProblems(install: Install, guest: WorkloadGuest, drive: s
   if (kernel === undefined) {
     const [spare] = OF_KERNEL.filter((key) => install[key] !== undefined)
     if (spare !== undefined) return problem(spare, `expected kernel beside ${spare}, got none`)
+  }
+  const cd = iso === undefined ? 'media' : 'iso'
+  const onIde = Object.values(guest.drives ?? {}).filter((drive) => drive?.bus === 'ide').length
+  if (install[cd] !== undefined && onIde > IDE_BESIDE_CD) {
+    const most = `at most ${IDE_BESIDE_CD} drives on bus ide beside the CD`
+    return problem(cd, `expected ${most}, got ${onIde}`)
   }
   if (isOwnInstaller(install)) {
     if (packages === undefined) return []

@@ -115,7 +115,7 @@ function ofWorkload(
   if (!workload || paths.some((path) => path.startsWith('workload.'))) return []
   const drives = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
     name,
-    { size: Math.min(...sizesOf(study, name, drive?.size)) },
+    { ...drive, size: Math.min(...sizesOf(study, name, drive?.size)) },
   ])
   const system = paths.includes('system') ? undefined : guest.system
   const memory = paths.includes('memory') ? undefined : guest.memory
