@@ -12,6 +12,7 @@ import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
+import { coldProblem } from '../storage/host-cache.ts'
 import { createHostParts } from './host-parts.ts'
 import type { CommonOptions } from './options.ts'
 
@@ -24,6 +25,7 @@ export async function doctor(options: CommonOptions): Promise<void> {
     ...(await examineQemu(qemu.binary, tmpdir(), FORMATS, AIOS)),
     ...(await examineKvm(options, state, qemu.binary)),
     ...(await examineKernel({ procRoot: PROC, devRoot: '/dev', release: release() }, FILESYSTEMS)),
+    await examineHostCache(),
     ...(await examinePrograms()),
   ]
   const width = Math.max(...findings.map(({ subject }) => subject.length))
@@ -33,6 +35,15 @@ export async function doctor(options: CommonOptions): Promise<void> {
 function line({ subject, can, detail, remedy }: Finding, width: number): string {
   const advice = can || remedy === undefined ? '' : `\n${' '.repeat(width + 6)}${remedy}`
   return `${can ? 'yes' : 'no '}  ${subject.padEnd(width)} ${detail}${advice}`
+}
+
+function examineHostCache(): Promise<Finding> {
+  const remedy = 'run kvmio as root, and not in a container; hostCache warm works everywhere'
+  return tryOut('hostCache cold', remedy, async () => {
+    const problem = await coldProblem(PROC)
+    if (problem !== undefined) throw new KvmioError(problem)
+    return "the host's page cache can be emptied"
+  })
 }
 
 async function examineKvm(

@@ -435,6 +435,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '8:17: studies.demo.workload.install: expected at least 512 MiB on drive root for minbase, got 500 MiB',
   ],
   [
+    'an installation into too little memory',
+    install('{ packages: minbase }'),
+    '8:17: studies.demo.workload.install: expected a guest with at least 256 MiB of memory, got 192 MiB',
+  ],
+  [
     'an installation onto no drive',
     install('{ drive: rot }'),
     '8:35: studies.demo.workload.install.drive: expected a drive of guest student: root, got "rot"; did you mean root?',

@@ -19,7 +19,7 @@ function plansOf(install: Partial<Install>, more: Parameters<typeof study>[0] = 
   const drives = { data: drive(), root: drive({ bus: 'ide' }) }
   const [point] = planCases(
     study({ workload: { kind: 'install', ...install }, ...more }),
-    guest({ drives }),
+    guest({ drives, memory: 256 * 2 ** 20 }),
   )
   t.equal(point?.skip, undefined)
   return planVms('demo', point!, PLACEMENT)
