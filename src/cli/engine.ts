@@ -269,6 +269,7 @@ export class Engine {
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
+      packageDrive: (packages) => this.hostParts.packageDrive(packages),
       debian: () => this.hostParts.debian(),
       lack: async (guest, study) => lackOf(needsOf(guest, study), await probing()),
       accelerator: (guest) => this.hostParts.accelerator(guest),

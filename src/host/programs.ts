@@ -8,6 +8,13 @@ const PROGRAMS: readonly { name: string; args: string[]; for: string; package: s
   { name: 'nbdkit', args: ['--version'], for: 'emulated disks', package: 'nbdkit' },
   { name: 'nbdfuse', args: ['--version'], for: 'emulated disks', package: 'libnbd-bin' },
   { name: 'cpio', args: ['--version'], for: 'building the appliance', package: 'cpio' },
+  {
+    name: 'debootstrap',
+    args: ['--version'],
+    for: 'the system debian and the built-in installer',
+    package: 'debootstrap',
+  },
+  { name: 'fincore', args: ['--version'], for: 'hostCache cold', package: 'util-linux' },
   { name: 'xz', args: ['--version'], for: 'building the appliance', package: 'xz-utils' },
   {
     name: 'debootstrap',

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isOwnInstaller } from '../config/install-rules.ts'
 import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
@@ -137,6 +138,7 @@ async function runCase(
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
+      packageDrive: await packageDriveOf(point, context),
       source: await systemSource(point.guest, context, signal),
       cgroup: context.cgroup,
       runAs: context.runAs,
@@ -158,6 +160,15 @@ async function runCase(
     if (signal.aborted) return undefined
     throw error
   }
+}
+
+/** Only the built-in installer needs one. */
+async function packageDriveOf(
+  { study: { workload } }: CasePlan,
+  context: StudyContext,
+): Promise<string | undefined> {
+  if (workload.kind !== 'install' || isOwnInstaller(workload)) return undefined
+  return await context.packageDrive(workload.packages ?? 'minbase')
 }
 
 /** One that the study's cases name: the config has seen to that. */
