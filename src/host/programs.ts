@@ -16,12 +16,6 @@ const PROGRAMS: readonly { name: string; args: string[]; for: string; package: s
   },
   { name: 'fincore', args: ['--version'], for: 'hostCache cold', package: 'util-linux' },
   { name: 'xz', args: ['--version'], for: 'building the appliance', package: 'xz-utils' },
-  {
-    name: 'debootstrap',
-    args: ['--version'],
-    for: 'building the system debian',
-    package: 'debootstrap',
-  },
   { name: 'mkfs.vfat', args: ['--help'], for: 'seeds of cloud images', package: 'dosfstools' },
   { name: 'mcopy', args: ['--version'], for: 'seeds of cloud images', package: 'mtools' },
 ]
