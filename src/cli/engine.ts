@@ -31,6 +31,7 @@ import {
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
 import { Leases } from '../storage/lease.ts'
+import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
@@ -146,6 +147,7 @@ export class Engine {
     const { removed, left } = await removeOrphanVolumes(tag, this.options.procRoot)
     for (const line of [...vms, ...removed])
       this.log.info(`${line}, left by a kvmio that was killed`)
+    for (const line of await giveBackOrphans(this.#functions, keep)) this.log.info(line)
     for (const line of left) this.log.warn(line)
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
@@ -212,7 +214,7 @@ export class Engine {
   /** Sees a run of a killed kvmio to its end. */
   async takeUp(run: UnfinishedRun, signal: AbortSignal): Promise<RunSummary> {
     const plans = run.vms.map(({ plan }) => plan as VmPlan)
-    const tiers = [...new Set(plans.flatMap(({ drives }) => drives.map(({ tier }) => tier)))]
+    const tiers = [...new Set(plans.flatMap(leasedBy))]
     this.log.info({ study: run.study, case: run.caseName }, `taking up run ${run.id}`)
     using _held = this.holdStudy(run.study)
     return await takeUpRun(run, tiers, this.#studyContext(), signal)
@@ -263,6 +265,7 @@ export class Engine {
       journal: this.journal,
       registry: this.registry,
       leases: this.leases,
+      functions: this.#functions,
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
@@ -334,9 +337,19 @@ export class Engine {
     })
   }
 
+  get #functions(): FunctionContext {
+    const { procRoot, sysRoot } = this.options
+    return { stateDir: this.holder.current.state, procRoot, sysRoot }
+  }
+
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
   }
+}
+
+/** What one vm at a time has: a tier, a function that is passed through. */
+function leasedBy({ drives, passthrough = [] }: VmPlan): string[] {
+  return [...drives.map(({ tier }) => tier), ...passthrough.map(({ pci }) => pci)]
 }
 
 /** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */

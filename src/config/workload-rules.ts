@@ -54,7 +54,7 @@ function writeMistakes(
   const besideSystem = guest.system === 'debian' && drive === rootDrive(guest)
   const whole = besideSystem ? roomBeside(size) : size
   const room = to === 'filesystem' ? whole * USABLE_SHARE : whole
-  const share = besideSystem ? 'what the system leaves of' : 'nine tenths of'
+  const share = besideSystem ? 'nine tenths of what the system leaves of' : 'nine tenths of'
   const what = to === 'filesystem' ? `${share} drive ${drive}` : `the size of drive ${drive}`
   const problems: Problem[] = []
   if (write > room) {

@@ -1,7 +1,14 @@
 import { BALLOON_ID } from '../source/balloon.ts'
-import { blockNode, throttleGroup } from './block-node.ts'
+import { blockNode, passwordSecret, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
-import { type BalloonPlan, type BootPlan, type VmPlan, vmFiles } from './plan.ts'
+import {
+  type BalloonPlan,
+  type BootPlan,
+  driveId,
+  type PassthroughPlan,
+  type VmPlan,
+  vmFiles,
+} from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -32,9 +39,10 @@ export function qemuArgv(plan: VmPlan): string[] {
     serialPort('phase', files.phase, files.phaseLog),
     kernel(plan.boot),
     Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
-    json('-object', [...objects, ...limits]),
+    json('-object', [...objects, ...limits, ...plan.drives.flatMap(passwordSecret)]),
     json('-blockdev', plan.drives.map(blockNode)),
     json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
+    json('-device', (plan.passthrough ?? []).map(passedDevice)),
     plan.seed ? seedDrive(files.seed) : [],
   ].flat()
 }
@@ -95,6 +103,12 @@ function serialPort(id: string, path: string, log: string): string[] {
     '-serial',
     `chardev:${id}`,
   ]
+}
+
+/** qemu's: https://www.kernel.org/doc/html/latest/driver-api/vfio.html */
+function passedDevice({ name, pci, guestAddress }: PassthroughPlan): Record<string, unknown> {
+  const addr = guestAddress.replace(/^0000:00:/, '')
+  return { driver: 'vfio-pci', host: pci, id: driveId({ name }), bus: 'pci.0', addr }
 }
 
 /** A guest that runs out of memory gets its own back from the balloon before it kills a process. */

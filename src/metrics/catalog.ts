@@ -313,8 +313,9 @@ export const driveInfo = gauge(
     'iothread',
     'queues',
     'throttle',
+    'pci',
   ],
-  '1; one a drive, until its study ends. An option that its bus or format does not have, or that is left to qemu, is empty.',
+  '1; one a drive, until its study ends. An option that its bus or format does not have, or that is left to qemu, is empty. Of a drive with bus="passthrough" the guest alone has counters, kvmio_guest_disk_*.',
 )
 export const runInfo = gauge(
   'run_info',

@@ -202,7 +202,8 @@ export class Sampler {
       this.#readDrives(vm),
       this.#sampleCgroup(vm, state),
     ])
-    if (!drives) return
+    // Of drives that were passed through qemu knows nothing, which is not that they rest.
+    if (!drives || vm.drives.length === 0) return
     const transactions = sum(
       drives.map(({ read, write, flush }) => read.operations + write.operations + flush.operations),
     )

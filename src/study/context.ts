@@ -5,6 +5,7 @@ import type { VmRegistry } from '../guest/registry.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Leases } from '../storage/lease.ts'
+import type { FunctionContext } from '../storage/passthrough.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyEvent } from './event.ts'
 
@@ -22,6 +23,8 @@ export interface StudyContext {
   journal: Journal
   registry: VmRegistry
   leases: Leases
+  /** Where functions that are passed through are, and what is remembered of them. */
+  functions: FunctionContext
   vm: VmContext
   tier(name: string): OpenTier | undefined
   /** The built-in system; built when it is first asked for. */

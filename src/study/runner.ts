@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { imageDrives, passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { rootDrive } from '../config/system-rules.ts'
@@ -11,6 +12,7 @@ import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { withFunctions } from './functions.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
@@ -41,7 +43,9 @@ export async function runStudy(
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
   const planned = planCases(study, guest)
-  const cases = await Promise.all(planned.map((point) => withHost(point, cold, context)))
+  const cases = await Promise.all(
+    planned.map(async (point) => withFunctions(await withHost(point, cold, context), context)),
+  )
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -126,7 +130,7 @@ async function runCase(
   signal: AbortSignal,
 ): Promise<RunSummary | undefined> {
   const { journal, onEvent } = context
-  const tiers = tiersOf(point.guest)
+  const tiers = [...tiersOf(point.guest), ...passedThrough(point.guest).map(({ pci }) => pci)]
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
     const plans = planVms(studyName, point, {
@@ -170,14 +174,15 @@ async function systemSource(
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<SourcePlan | undefined> {
-  const { system, drives } = guest
+  const { system } = guest
   const name = rootDrive(guest)
   if (name === undefined) return undefined
   const source: SourcePlan =
     typeof system === 'object' && 'image' in system
       ? { path: system.image, format: system.format }
       : { path: (await context.debian()).image, format: 'raw' }
-  await checkSource(source, { name, sizeBytes: drives[name]!.size }, signal)
+  const sizeBytes = Object.fromEntries(imageDrives(guest))[name]!.size
+  await checkSource(source, { name, sizeBytes }, signal)
   return source
 }
 

@@ -72,6 +72,27 @@ t.test('the table of a study: a row a run, what went wrong below it', async (t) 
   )
 })
 
+t.test('what fio reported has a table of its own', async (t) => {
+  const fio = {
+    read: { bytesPerSecond: 8.7 * 2 ** 20, operationsPerSecond: 2238.4, p99: 0.00646 },
+    write: { bytesPerSecond: 2 ** 20, operationsPerSecond: 256 },
+  }
+  t.equal(
+    runTable([run({ fio }), run({ case: 'b', outcome: 'failed', reason: 'vm b: no', fio: {} })]),
+    [
+      'case     outcome  vm tps  device  device tps',
+      'ide-raw  passed',
+      'b        failed',
+      '',
+      'case     fio    MiB/s  iops  p99 ms',
+      'ide-raw  read     8.7  2238    6.46',
+      'ide-raw  write    1.0   256',
+      '',
+      'b: vm b: no',
+    ].join('\n'),
+  )
+})
+
 t.test('two devices in one cell', async (t) => {
   const devices = [
     { tier: 'a', device: 'loop0', low: 1, high: 2, seconds: 10 },

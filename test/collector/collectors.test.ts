@@ -106,6 +106,25 @@ t.test('a vm without a balloon costs no QMP and has no such series', async (t) =
   t.strictSame(scrape.errors, [['memory', 'gone']])
 })
 
+t.test('flushes that qemu does not count are absent, not 0', async (t) => {
+  const answer = (await recordedBlockstats('paused')) as { stats: Record<string, unknown> }[]
+  const stats = answer.map((entry) => ({
+    ...entry,
+    stats: { ...entry.stats, flush_operations: 0 },
+  }))
+  const on = (bus: string) =>
+    vm(bus, {
+      drives: [drive('root', { bus })],
+      qmp: answering(async () => stats),
+    })
+  const samples = await qmp.collect(await scrapeOf(t, { vms: [on('virtio-blk'), on('nvme')] }))
+  t.strictSame(valuesOf(samples, m.drive.flushes), { 'virtio-blk root': 0 })
+  t.strictSame(Object.keys(valuesOf(samples, m.drive.writesCompleted)), [
+    'virtio-blk root',
+    'nvme root',
+  ])
+})
+
 t.test('two vms of one name are printed once', async (t) => {
   const twice = [vm('a', { cgroup: undefined }), vm('a', { cgroup: undefined })]
   const samples = await collectAll([processes], await scrapeOf(t, { vms: twice }))

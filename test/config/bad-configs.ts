@@ -6,6 +6,16 @@ const guest = (text: string) => `${tier('{ directory: /images }')}guests:\n  stu
 const drive = (text: string) => guest(`{ drives: { root: ${text} } }`)
 const study = (text: string) =>
   `${drive('{ tier: local, size: 1GiB }')}studies:\n  demo:\n    guest: student\n${text}\n`
+/** A study of a guest with the system debian; its workload stands in line 9. */
+const inDebian = (drive: string, workload: string, more = '') =>
+  `${tier('{ directory: /images }')}guests:
+  student: { system: debian,${more}
+    drives: { root: ${drive} } }
+studies:
+  demo:
+    guest: student
+    workload: ${workload}
+`
 const write = (text: string) => study(`    workload: { boot-write-shutdown: ${text} }`)
 const factors = (text: string) => study(`    workload: { idle: {} }\n    factors: ${text}`)
 const numbers = (count: number, unit = '') =>
@@ -114,7 +124,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key of a drive',
     drive('{ tier: local, size: 1GiB, cahce: none }'),
-    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
+    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
   ],
   [
     'a key that is a number',
@@ -248,6 +258,48 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '4:24: guests.student.drives.root.size: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got nothing',
   ],
   [
+    'a drive that is nowhere',
+    drive('{ size: 1GiB }'),
+    '4:24: guests.student.drives.root: expected exactly one of tier and passthrough, got neither',
+  ],
+  [
+    'a drive in two places',
+    drive('{ tier: local, passthrough: { pci: 0000:01:00.0 } }'),
+    '4:24: guests.student.drives.root: expected exactly one of tier and passthrough, got both',
+  ],
+  [
+    'a PCI function by another name',
+    drive('{ passthrough: { pci: nvme0 } }'),
+    '4:52: guests.student.drives.root.passthrough.pci: expected the address of a PCI function, such as 0000:01:00.0, got "nvme0"',
+  ],
+  [
+    'a size of a disk that has its own',
+    drive('{ passthrough: { pci: 0000:01:00.0 }, size: 1GiB }'),
+    '4:68: guests.student.drives.root.size: expected no size beside passthrough: it is for a drive on a tier',
+  ],
+  [
+    'a cache of what passes the host by',
+    drive('{ passthrough: { pci: 0000:01:00.0 }, cache: writeback }'),
+    '4:68: guests.student.drives.root.cache: expected no cache beside passthrough: it is for a drive on a tier',
+  ],
+  [
+    'another disk given up than the one that is passed through',
+    drive('{ passthrough: { pci: 0000:01:00.0, overwrite: yes-destroy-root } }'),
+    '4:77: guests.student.drives.root.passthrough.overwrite: expected yes-destroy-0000:01:00.0 or nothing, got "yes-destroy-root"',
+  ],
+  [
+    'one function as two drives',
+    guest(
+      '{ drives: { a: { passthrough: { pci: 0000:01:00.0 } }, b: { passthrough: { pci: 0000:01:00.0 } } } }',
+    ),
+    '4:92: guests.student.drives.b.passthrough.pci: expected a function of its own, got that of drive a: 0000:01:00.0',
+  ],
+  [
+    'one function in two vms',
+    `${drive('{ passthrough: { pci: 0000:01:00.0 } }')}studies:\n  demo: { guest: student, vms: 2, workload: { idle: {} } }\n`,
+    '6:32: studies.demo.vms: drive root is passed through, for one vm at a time, got 2 vms at once',
+  ],
+  [
     'no drives',
     guest('{ memory: 1GiB }'),
     '4:3: guests.student.drives: expected a mapping, got nothing',
@@ -373,6 +425,51 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '8:17: studies.demo.workload.fioo: unknown key; known keys are boot-write-shutdown, idle, fio, script; did you mean fio?',
   ],
   [
+    'fio without a job',
+    study('    workload: { fio: {} }'),
+    '8:17: studies.demo.workload.fio.job: expected the path of a fio job file, or its lines, got nothing',
+  ],
+  [
+    'fio with an empty job',
+    study('    workload: { fio: { job: "" } }'),
+    '8:29: studies.demo.workload.fio.job: expected the path of a fio job file, or its lines, got ""',
+  ],
+  [
+    'a script without lines',
+    study('    workload: { script: { timeout: 5s } }'),
+    '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with timeout',
+  ],
+  [
+    'a script twice',
+    study('    workload: { script: { file: a.sh, run: "true" } }'),
+    '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with file, run',
+  ],
+  [
+    'fio in the appliance',
+    study('    workload: { fio: { job: a.fio } }'),
+    '8:17: studies.demo.workload.fio: the appliance has no fio; expected a guest with the system debian or an image',
+  ],
+  [
+    'the bare disk under the system',
+    inDebian('{ tier: local, size: 1GiB }', '{ fio: { job: a.fio, to: device } }'),
+    '9:40: studies.demo.workload.fio.to: expected filesystem on drive root, which the system is on, got device',
+  ],
+  [
+    'a write into what the system leaves',
+    inDebian('{ tier: local, size: 1GiB }', '{ boot-write-shutdown: { write: 512MiB } }'),
+    '9:47: studies.demo.workload.boot-write-shutdown.write: expected at most 460.8 MiB (nine tenths of what the system leaves of drive root), got 512 MiB',
+  ],
+  [
+    'a drive that the system does not fit on',
+    inDebian('{ tier: local, size: 512MiB }', '{ idle: {} }'),
+    '5:42: guests.student.drives.root.size: expected at least 1 GiB for the system debian, which is on it, got 512 MiB',
+  ],
+  [
+    'too little memory for debian',
+    inDebian('{ tier: local, size: 1GiB }', '{ idle: {} }', ' memory: 96MiB,'),
+    '4:38: guests.student.memory: expected at least 160MiB for debian, got 96MiB',
+  ],
+  [
     'an unknown schedule',
     study('    workload: { idle: {} }\n    schedule: daily'),
     '9:15: studies.demo.schedule: expected continuous, got "daily"',
@@ -487,7 +584,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an emulated disk that serves nothing at a time',
     tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 10ms, parallel: 0 } }'),
-    '2:80: tiers.local.emulate.parallel: expected a whole number from 1 to 64, got 0',
+    '2:80: tiers.local.emulate.parallel: expected a whole number from 1 to 8, got 0',
   ],
   [
     'an emulated disk too slow for its largest request',
@@ -723,7 +820,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a factor of a misspelt key',
     factors('{ drives.root.cahce: [none] }'),
-    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
+    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
   ],
   [
     'a factor of an unknown drive',

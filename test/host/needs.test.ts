@@ -64,18 +64,22 @@ t.test('what a guest of the config needs', async (t) => {
     queues: 4,
     backing: 0,
     throttle: { iops: 100 },
-    passthrough: { pci: '0000:00:04.0' },
   }
+  const lent = { passthrough: { pci: '0000:00:04.0' }, bus: 'virtio-blk', format: 'qcow2' }
   const balloon = { freePageReporting: true, poll: 2 }
-  t.strictSame(subjectsOf({ system: { kernel: '/k' }, accel: 'kvm', balloon, drives: { root } }), [
-    'accel kvm',
-    'system kernel',
-    'kernel /k',
-    'workload idle',
-    'balloon',
-    'bus virtio-scsi',
-    ...['iothread', 'queues', 'throttle', 'passthrough'],
-  ])
+  t.strictSame(
+    subjectsOf({ system: { kernel: '/k' }, accel: 'kvm', balloon, drives: { root, lent } }),
+    [
+      'accel kvm',
+      'system kernel',
+      'kernel /k',
+      'workload idle',
+      'balloon',
+      'bus virtio-scsi',
+      ...['iothread', 'queues', 'throttle'],
+      'passthrough',
+    ],
+  )
 })
 
 t.test('what a system of the user needs', async (t) => {

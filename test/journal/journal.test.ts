@@ -46,7 +46,7 @@ function rows(file: string, sql: string): unknown[] {
 t.test('a fresh one has its tables and its version, and opens again', async (t) => {
   const file = await journalFile(t)
   new Journal(file).close()
-  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 1 }])
+  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 2 }])
   t.strictSame(rows(file, 'PRAGMA journal_mode'), [{ journal_mode: 'wal' }])
   const { id } = (() => {
     const journal = new Journal(file)
@@ -68,7 +68,7 @@ t.test('one that a newer kvmio wrote is refused and left as it is', async (t) =>
   const before = await readFile(file)
   t.throws(() => new Journal(file), {
     name: 'KvmioError',
-    message: `${file}: written by a newer kvmio (journal version 99, this one knows 1); nothing was changed`,
+    message: `${file}: written by a newer kvmio (journal version 99, this one knows 2); nothing was changed`,
   })
   t.ok(before.equals(await readFile(file)), 'not a byte')
   t.strictSame(await readdir(join(file, '..')), ['journal.sqlite'], 'and nothing beside it')
@@ -167,6 +167,23 @@ t.test('a run is there before it starts, and when it ends', async (t) => {
     journal.runCounts().map((row) => ({ ...row })),
     [{ study: 'demo', outcome: 'failed', runs: 1 }],
   )
+})
+
+t.test('what guests have told stays with their vms; told again, it counts once', async (t) => {
+  const { journal } = await openJournal(t)
+  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const start = runOf(block.id)
+  const second = { ...start.vms[0]!, name: 'demo-ide-raw-2' }
+  const { id, vmIds } = journal.startRun({ ...start, vms: [...start.vms, second] })
+  journal.vmResult(vmIds[1]!, 'fio', 'of the second')
+  journal.vmResult(vmIds[0]!, 'fio', 'half of the')
+  journal.vmResult(vmIds[0]!, 'fio', 'of the first')
+  journal.vmResult(vmIds[0]!, 'other', '')
+  t.same(journal.runResults(id, 'fio'), [
+    { vm: 'demo-ide-raw-1', content: 'of the first' },
+    { vm: 'demo-ide-raw-2', content: 'of the second' },
+  ])
+  t.same(journal.runResults(id + 1, 'fio'), [])
 })
 
 t.test('a run with a vm twice is not begun at all', async (t) => {

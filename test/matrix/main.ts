@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { FILESYSTEMS } from '../../src/config/tier-schema.ts'
 import { type MatrixCase, pairwise } from './cases.ts'
-import { type Observation, observe, writingVms } from './observe.ts'
+import { type Observation, observe, vmsInPhase } from './observe.ts'
 import { markdown, type Row } from './report.ts'
 import { commitWords, type Ended, hostWords, withStudies } from './studies.ts'
 
@@ -77,7 +77,7 @@ function inUnits({ drive }: MatrixCase) {
 
 /** Looks at each vm once, while its guest writes or soon after. */
 async function watch(vmsDir: string): Promise<void> {
-  for (const vm of await writingVms(vmsDir)) {
+  for (const vm of await vmsInPhase(vmsDir, 'write')) {
     const study = studies.find(({ id }) => vm.startsWith(`${id}-`))
     if (!study || observations.has(study.id)) continue
     const seen = await observe(vmsDir, vm, study.point.drive).catch((error) => ({

@@ -36,12 +36,12 @@ export interface Observation {
   differences: string[]
 }
 
-/** The vms whose guests write now or have written. */
-export async function writingVms(vmsDir: string): Promise<string[]> {
+/** The vms whose guests are in a phase or have been. */
+export async function vmsInPhase(vmsDir: string, phase: string): Promise<string[]> {
   const names = await readdir(vmsDir).catch(() => [])
   const found = await Promise.all(
     names.map(async (name) =>
-      (await phaseLog(vmsDir, name)).includes(' phase write') ? [name] : [],
+      (await phaseLog(vmsDir, name)).includes(` phase ${phase}\n`) ? [name] : [],
     ),
   )
   return found.flat()

@@ -62,6 +62,17 @@ const phaseLine: fc.Arbitrary<PhaseLine> = fc.oneof(
     plain,
   ),
   fc.record({ kind: fc.constant('fact'), ...stamp, name: word, value: text }, plain),
+  fc.record(
+    {
+      kind: fc.constant('result'),
+      ...stamp,
+      name: word,
+      part: fc.integer({ min: 1, max: 9 }),
+      of: fc.integer({ min: 9, max: 999_999 }),
+      text: fc.uint8Array({ minLength: 1 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+    },
+    plain,
+  ),
 )
 
 t.test('the lines of a guest', async (t) => {
@@ -86,8 +97,8 @@ t.test('damaged lines', async (t) => {
     ['kvmio -1 1.0 phase boot', 'log:7: expected a number that counts from 1, got "-1"'],
     ['kvmio 7', 'log:7: expected an uptime in seconds, got nothing'],
     ['kvmio 7 1e3 phase boot', 'log:7: expected an uptime in seconds, got "1e3"'],
-    ['kvmio 7 1.0', 'log:7: expected phase, disk, error, end or fact, got nothing'],
-    ['kvmio 7 1.0 pha', 'log:7: expected phase, disk, error, end or fact, got "pha"'],
+    ['kvmio 7 1.0', 'log:7: expected phase, disk, error, end, fact or result, got nothing'],
+    ['kvmio 7 1.0 pha', 'log:7: expected phase, disk, error, end, fact or result, got "pha"'],
     ['kvmio 7 1.0 phase', 'log:7: expected the name of a phase, got nothing'],
     ['kvmio 7 1.0 phase boot 2', 'log:7: expected the name of a phase, got "boot 2"'],
     ['kvmio 7 1.0 disk', 'log:7: expected a drive\'s name, got ""'],
@@ -110,6 +121,12 @@ t.test('damaged lines', async (t) => {
     ['kvmio 7 1.0 end well', 'log:7: expected passed or failed, got "well"'],
     ['kvmio 7 1.0 fact', 'log:7: expected a fact\'s name, got ""'],
     ['kvmio 7 1.0 fact kernel', 'log:7: expected the value of kernel, got nothing'],
+    ['kvmio 7 1.0 result', 'log:7: expected a result\'s name, got ""'],
+    ['kvmio 7 1.0 result fio', "log:7: expected a part's number, got nothing"],
+    ['kvmio 7 1.0 result fio 0 1 QQ==', 'log:7: expected a part\'s number, got "0"'],
+    ['kvmio 7 1.0 result fio 3 2 QQ==', 'log:7: expected the number of parts, got "2"'],
+    ['kvmio 7 1.0 result fio 1 2', 'log:7: expected base 64, got nothing'],
+    ['kvmio 7 1.0 result fio 1 2 Q Q', 'log:7: expected base 64, got "Q Q"'],
   ]
   for (const [line, message] of table) {
     t.throws(() => parsePhaseLine(line, 'log', 7), { name: 'ParseError', message }, line)

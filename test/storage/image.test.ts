@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -16,25 +17,18 @@ import {
 import { allocateFile, releaseFile } from '../../src/storage/image-file.ts'
 import { imageSpaceBytes } from '../../src/storage/image-space.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
+import { checkSource } from '../../src/storage/source-image.ts'
 import { combinations } from '../combinations.ts'
+import { imageOn } from './image-options.ts'
 import { tmpfs } from './state.ts'
 
 const MIB = 2 ** 20
 const root = process.geteuid?.() === 0
 const noQemuImg = (await missingPrograms(['qemu-img'])) ?? false
 
-/** An image without options. */
+/** An image in a file, without options. */
 function plain(path: string, more: Partial<ImageOptions> = {}): ImageOptions {
-  return {
-    backend: { kind: 'file', path },
-    format: 'raw',
-    sizeBytes: 8 * MIB,
-    preallocation: 'off',
-    lazyRefcounts: false,
-    extendedL2: false,
-    backing: [],
-    ...more,
-  }
+  return imageOn({ kind: 'file', path }, more)
 }
 
 /** Room in a directory, as a tier of that kind has it. */
@@ -116,7 +110,7 @@ t.test('check and qemu-img agree on what an image may be', { skip: noQemuImg }, 
     const path = join(directory, 'image')
     const backing = options.backing === 0 ? [] : [below]
     const image = plain(path, { ...options, backing } as Partial<ImageOptions>)
-    const problems = driveProblems(options as never)
+    const problems = driveProblems({ tier: 'any', size: 8 * MIB, ...options } as never)
     const made = spawnSync('qemu-img', createArgv(image), { encoding: 'utf8' })
     const words = `${JSON.stringify(options)}: ${problems[0]?.message ?? 'good'}`
     if ((made.status === 0) !== (problems.length === 0))
@@ -156,6 +150,83 @@ t.test('a chain: a full image below, empty overlays above it', { skip: noQemuImg
   const all = taken.reduce((sum, { blocks }) => sum + blocks * 512, 0)
   t.ok(all <= backingSpaceBytes(3, 3 * MIB + 512) + 4096, 'and no more than was planned')
 })
+
+t.test('an image that holds something from the start', { skip: noQemuImg }, async (t) => {
+  const directory = t.testdir()
+  const source = join(directory, 'source.qcow2')
+  const data = randomBytes(MIB)
+  await writeFile(join(directory, 'data'), Buffer.concat([data, Buffer.alloc(MIB), data]))
+  execFileSync('qemu-img', ['convert', '-O', 'qcow2', join(directory, 'data'), source])
+  const holds = async (image: ImageOptions) => {
+    const raw = join(directory, 'read-back')
+    execFileSync('qemu-img', ['convert', '-O', 'raw', placeOf(image.backend), raw])
+    const bytes = await readFile(raw)
+    return (
+      bytes.length === image.sizeBytes &&
+      bytes.subarray(0, MIB).equals(data) &&
+      bytes.subarray(MIB, 2 * MIB).equals(Buffer.alloc(MIB)) &&
+      bytes.subarray(2 * MIB, 3 * MIB).equals(data) &&
+      bytes.subarray(3 * MIB).equals(Buffer.alloc(image.sizeBytes - 3 * MIB))
+    )
+  }
+  const from = { path: source, format: 'qcow2' } as const
+  const copies: [name: string, more: Partial<ImageOptions>][] = [
+    ['raw', {}],
+    ['laid out', { preallocation: 'full' }],
+    ['qcow2', { format: 'qcow2', preallocation: 'metadata', clusterSize: 8192 }],
+  ]
+  for (const [name, more] of copies) {
+    const path = join(directory, name)
+    const image = plain(path, { ...more, source: from })
+    await createImage(roomFor(path), image)
+    t.ok(await holds(image), name)
+  }
+  const sparse = await stat(join(directory, 'raw'))
+  t.ok(sparse.blocks * 512 < 4 * MIB, 'holes stay holes')
+
+  const base = { format: 'raw', backend: { kind: 'file', path: join(directory, 'base') } } as const
+  const overlay = plain(join(directory, 'overlay'), {
+    format: 'qcow2',
+    backing: [base],
+    source: from,
+  })
+  const room: ImageRoom = {
+    allocate: (backend, bytes) => allocateFile(placeOf(backend), bytes),
+    release: (backend) => releaseFile(placeOf(backend)),
+  }
+  await createBacking(room, overlay)
+  await createImage(room, overlay)
+  t.ok(await holds(overlay), 'an overlay')
+  t.ok((await stat(placeOf(overlay.backend))).size < MIB, 'which holds nothing of its own')
+
+  await t.rejects(checkSource(from, { name: 'root', sizeBytes: 2 * MIB }), {
+    message: `drive root: expected at least 3 MiB, the virtual size of ${source}, got 2 MiB`,
+  })
+  await checkSource(from, { name: 'root', sizeBytes: 3 * MIB })
+})
+
+const noLoop = root ? false : 'needs root for a loop device'
+
+t.test(
+  'a block device holds it too, whatever it held',
+  { skip: noQemuImg || noLoop },
+  async (t) => {
+    const directory = t.testdir()
+    const source = join(directory, 'source')
+    const data = Buffer.concat([randomBytes(MIB), Buffer.alloc(MIB)])
+    await writeFile(source, data)
+    await writeFile(join(directory, 'disk'), randomBytes(4 * MIB))
+    const losetup = (...args: string[]) =>
+      execFileSync('losetup', args, { encoding: 'utf8' }).trim()
+    const device = losetup('--find', '--show', join(directory, 'disk'))
+    t.teardown(() => losetup('--detach', device))
+    const image = plain('', { backend: { kind: 'device', path: device }, sizeBytes: 4 * MIB })
+    const room: ImageRoom = { async allocate() {}, async release() {} }
+    await createImage(room, { ...image, source: { path: source, format: 'raw' } })
+    execFileSync('sync', [device])
+    t.ok((await readFile(join(directory, 'disk'))).subarray(0, 2 * MIB).equals(data))
+  },
+)
 
 t.test('the worst case is what qemu-img measures', { skip: noQemuImg }, async (t) => {
   const sizes = [1, 65_536, 65_537, MIB, 512 * MIB, 2 ** 30, 3.3 * 2 ** 30, 2 ** 40, 2 ** 44]

@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { DriveConfig } from '../../src/config/schema.ts'
+import type { VmPlan } from '../../src/guest/plan.ts'
 import { applianceAppend } from '../../src/guest/systems/appliance-append.ts'
 import { placeOf } from '../../src/storage/image.ts'
 import { locateFile } from '../../src/storage/image-file.ts'
@@ -106,4 +108,66 @@ t.test("the user's own kernel", async (t) => {
   const append = `${applianceAppend(study().workload, ['root'])} quiet`
   t.strictSame(plan?.boot, { kernel: '/home/me/bzImage', initrd: undefined, append })
   t.equal(plan?.system, 'own')
+})
+
+const SOURCE = { path: '/state/systems/debian/disk.img', format: 'raw' } as const
+const OF_ROOT =
+  'kvmio.drives=root,data kvmio.root=root kvmio.workload=boot-write-shutdown kvmio.drive=root ' +
+  'kvmio.write=33554432 kvmio.bs=65536 kvmio.direct=0 kvmio.to=filesystem kvmio.settle=10.000'
+
+t.test('the system debian is on the first drive', async (t) => {
+  const of = (more: Partial<DriveConfig>) => {
+    const drives = { root: drive(more), data: drive() }
+    const [point] = planCases(study(), guest({ system: 'debian', drives }))
+    const [plan] = planVms('demo', point!, { ...PLACEMENT, source: SOURCE })
+    return plan!
+  }
+  const plan = of({})
+  t.equal(plan.system, 'debian')
+  t.strictSame(plan.boot, { drive: 'root' })
+  t.strictSame(plan.files, { words: `${OF_ROOT}\n` })
+  t.equal(plan.seed, undefined)
+  t.equal(plan.mayBeSilent, undefined)
+  const shape = ({ drives }: VmPlan) =>
+    drives.map(({ backing, source }) => [backing.length, source])
+  const none = [0, undefined]
+  t.strictSame(shape(plan), [[1, SOURCE], none], 'an overlay on its image, which vms share')
+  t.strictSame(shape(of({ backing: 2 })), [[2, SOURCE], none])
+  t.strictSame(shape(of({ format: 'raw' })), [[0, SOURCE], none], 'a copy')
+  t.strictSame(shape(of({ preallocation: 'metadata' })), [[0, SOURCE], none], 'a copy')
+})
+
+t.test("the user's own image, with a seed and without", async (t) => {
+  const script = { kind: 'script', run: 'true\n', to: 'filesystem', timeout: 60 } as const
+  const of = (seed: 'nocloud' | 'none') => {
+    const system = { image: '/home/me/cloud.qcow2', format: 'qcow2', seed } as const
+    const from = { path: system.image, format: system.format }
+    const with_ = study({ workload: script })
+    const [point] = planCases(with_, guest({ system }))
+    return planVms('demo', point!, { ...PLACEMENT, source: from })[0]!
+  }
+  const words = [
+    'kvmio.drives=root',
+    'kvmio.root=root',
+    'kvmio.workload=script',
+    'kvmio.drive=root',
+    'kvmio.to=filesystem',
+    'kvmio.timeout=60.000',
+  ]
+  t.strictSame(of('nocloud').seed, { words, files: { script: 'true\n' } })
+  t.equal(of('nocloud').files, undefined)
+  t.equal(of('nocloud').mayBeSilent, undefined)
+  t.strictSame(of('none').files, { script: 'true\n', words: `${words.join(' ')}\n` })
+  t.equal(of('none').seed, undefined)
+  t.equal(of('none').mayBeSilent, true)
+  t.equal(of('none').system, 'own')
+})
+
+t.test('the appliance and an own kernel are given a script as a file', async (t) => {
+  const script = { kind: 'script', run: 'true\n', to: 'device', timeout: 60 } as const
+  const with_ = study({ workload: script })
+  for (const system of ['appliance', { kernel: '/k', append: '' }] as const) {
+    const [point] = planCases(with_, guest({ system }))
+    t.strictSame(planVms('demo', point!, PLACEMENT)[0]?.files, { script: 'true\n' })
+  }
 })

@@ -1,5 +1,5 @@
 // The built-in guest system `debian`: a disk image that a BIOS boots by GRUB to systemd's multi-user.target.
-import { copyFile, open, readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DEBIAN_BYTES } from '../../config/system-rules.ts'
 import type { Log } from '../../lib/log.ts'
@@ -33,7 +33,7 @@ const LINUX = 0x83
 const ACTIVE = 0x80
 
 const KERNELS = { debian: 'linux-image-amd64', ubuntu: 'linux-image-generic' }
-const PACKAGES = ['systemd-sysv', 'udev', 'grub-pc-bin', 'busybox-static', 'fio']
+const PACKAGES = ['systemd-sysv', 'udev', 'grub-pc-bin']
 const GRUB_MODULES = 'biosdisk part_msdos ext2 normal linux serial terminal echo test minicmd'
 
 // A guest has disks, serial ports and a balloon; 340 of the kernel's 395 MB of modules are for other things.
@@ -54,11 +54,20 @@ const KERNEL_WORDS = `root=LABEL=${LABEL} ro console=ttyS0 quiet tsc=unstable no
 
 /** Gives the system, and builds it first where it is not in the cache or is another. */
 export async function buildDebian(options: DebianOptions): Promise<DebianSystem> {
-  const { signal } = options
   const agent = await builtInAgentFiles()
-  const recipe = (mirror: Mirror) => debianRecipe(mirror, agent)
+  return await buildDisk(options, 'debian', { packages: ['busybox-static', 'fio'], files: agent })
+}
+
+/** The same image with other packages and files on the way to multi-user.target. */
+export async function buildDisk(
+  options: DebianOptions,
+  name: string,
+  { packages, files }: { packages: readonly string[]; files: readonly RootFile[] },
+): Promise<DebianSystem> {
+  const { signal } = options
+  const recipe = (mirror: Mirror) => diskRecipe(mirror, packages, files)
   const { directory, builtIn } = await buildFromTree(
-    { ...options, name: 'debian', recipe },
+    { ...options, name, recipe },
     [DEBIAN_BYTES, GRUB_MODULES],
     async (tree, made) => {
       const image = join(made, 'disk.img')
@@ -71,16 +80,18 @@ export async function buildDebian(options: DebianOptions): Promise<DebianSystem>
         signal,
       })
       await writeBootSectors(image, tree, signal)
-      await copyFile(join(tree, 'vmlinuz'), join(made, 'vmlinuz'))
-      await copyFile(join(tree, 'initrd.img'), join(made, 'initrd.img'))
     },
   )
   return { image: join(directory, 'disk.img'), builtIn }
 }
 
-function debianRecipe({ distribution }: Mirror, agent: readonly RootFile[]): RootRecipe {
+function diskRecipe(
+  { distribution }: Mirror,
+  packages: readonly string[],
+  files: readonly RootFile[],
+): RootRecipe {
   return {
-    packages: [...PACKAGES, KERNELS[distribution]],
+    packages: [...PACKAGES, KERNELS[distribution], ...packages],
     excludes: EXCLUDES,
     before: [
       // Every bus' driver and no more: most of the 36 MB that initramfs-tools would take are for hardware.
@@ -98,7 +109,7 @@ function debianRecipe({ distribution }: Mirror, agent: readonly RootFile[]): Roo
       },
       ...MASKED.map((unit) => ({ path: `etc/systemd/system/${unit}`, target: '/dev/null' })),
       { path: 'boot/grub/grub.cfg', content: GRUB_CONFIG },
-      ...agent,
+      ...files,
     ],
   }
 }

@@ -102,7 +102,8 @@ async function debootstrap(
   { into, mirror, signal }: Pick<RootTreeOptions, 'into' | 'mirror' | 'signal'>,
   timeoutMs: number,
 ): Promise<void> {
-  const alone = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork']
+  // Not private: a mount that this host takes down meanwhile would live on in here, and its loop device be in use.
+  const alone = ['unshare', '--mount', '--propagation', 'slave', '--pid', '--fork']
   const dying = ['--pdeathsig', 'KILL', ...alone, '--kill-child', '--mount-proc', program]
   try {
     // unshare blocks SIGTERM; its death by SIGKILL takes the namespace's processes along.

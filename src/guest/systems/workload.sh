@@ -67,6 +67,7 @@ read_words() {
     case $word in
       kvmio.workload=*) workload=$value ;;
       kvmio.drives=*) drives=$(IFS=,; echo $value) ;;
+      kvmio.passthrough=*) passthrough=$(IFS=,; echo $value) ;;
       kvmio.root=*) root=$value ;;
       kvmio.drive=*) drive=$value ;;
       kvmio.write=*) write=$value ;;
@@ -97,6 +98,12 @@ now() {
 # product data page's header, padded with spaces.
 serial_of() {
   serial=
+  if [ -n "$passthrough" ]; then
+    place=$(readlink -f "/sys/block/$1/device")
+    for pair in $passthrough; do
+      case $place/ in */"${pair#*@}"/*) serial=${pair%@*}; return ;; esac
+    done
+  fi
   if [ -e "/sys/block/$1/serial" ]; then
     read -r serial <"/sys/block/$1/serial"
   elif [ -e "/sys/block/$1/device/serial" ]; then
@@ -275,12 +282,17 @@ run_limited() {
 }
 # What a command printed last, on one line.
 last_words() {
-  tail -n 5 $here/output | tr '\n\t' '; ' | tr -cd '\40-\176' | sed 's/;$//; s/;/; /g'
+  tail -n 5 $here/output | {
+    joined=
+    while read -r line || [ -n "$line" ]; do joined="$joined${joined:+; }$line"; done
+    echo "$joined"
+  } | tr -cd '\40-\176'
 }
 ended_badly() {
+  words=$(last_words)
   case $code in
-    124) fail "$1" "did not end in ${timeout%.*} s; $(last_words)" ;;
-    *) fail "$1" "exited with code $code; $(last_words)" ;;
+    124) fail "$1" "did not end in ${timeout%.*} s${words:+; $words}" ;;
+    *) fail "$1" "exited with code $code${words:+; $words}" ;;
   esac
 }
 export_place() {
