@@ -43,7 +43,7 @@ export function kernelProbes(roots: KernelRoots, filesystems: readonly string[])
     }),
     probe('loop devices', 'modprobe loop, and run as root', async () => {
       await access(join(devRoot, 'loop-control'), constants.R_OK | constants.W_OK)
-      return (await run('losetup', ['--find'])).trim()
+      return (await run('losetup', ['--find'], { timeoutMs: TRIAL_MS })).trim()
     }),
     probe('fuse', 'modprobe fuse, and run as root', async () => {
       await access(join(devRoot, 'fuse'), constants.R_OK | constants.W_OK)
