@@ -1,5 +1,5 @@
 import { run } from '../lib/process.ts'
-import type { Probe } from './finding.ts'
+import { type Probe, TRIAL_MS } from './finding.ts'
 
 const PROGRAMS: readonly { name: string; args: string[]; for: string; package: string }[] = [
   { name: 'qemu-img', args: ['--version'], for: 'images', package: 'qemu-utils' },
@@ -37,7 +37,7 @@ function programProbe(subject: string, args: readonly string[], remedy: string):
     subject,
     remedy,
     async trial() {
-      const text = await run(subject, args, { timeoutMs: 5_000 })
+      const text = await run(subject, args, { timeoutMs: TRIAL_MS })
       return text.split('\n')[0] || 'is there'
     },
   }
