@@ -7,6 +7,7 @@ import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
+import { readTierFacts } from '../storage/tier-facts.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -147,7 +148,7 @@ async function runCase(
       blockId: block.id,
       caseName: point.name,
       factors: point.factors,
-      manifest: await context.manifest(),
+      manifest: await manifestOf(point.guest, context),
       vms: plans.map((plan) => ({ name: plan.name, plan })),
     })
     const identity = { study: studyName, case: point.name, block: block.number, run }
@@ -169,6 +170,14 @@ async function packageDriveOf(
 ): Promise<string | undefined> {
   if (workload.kind !== 'install' || isOwnInstaller(workload)) return undefined
   return await context.packageDrive(workload.packages ?? 'minbase')
+}
+
+/** What the run's figures depend on, beside its plan. */
+async function manifestOf(guest: GuestConfig, context: StudyContext): Promise<unknown> {
+  const names = tiersOf(guest)
+  const facts = names.map(async (name) => [name, await readTierFacts(openTier(name, context))])
+  const tiers = Object.fromEntries(await Promise.all(facts))
+  return { ...((await context.manifest()) as object), tiers }
 }
 
 /** One that the study's cases name: the config has seen to that. */
