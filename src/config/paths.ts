@@ -1,7 +1,13 @@
 import { resolve } from 'node:path'
 import type { ConfigFile, GuestConfig, StudyConfig, TierConfig, WorkloadConfig } from './schema.ts'
 
-const PATH_FACTORS = ['system.kernel', 'system.initrd', 'system.image']
+const PATH_FACTORS = [
+  'system.kernel',
+  'system.initrd',
+  'system.image',
+  'workload.fio.job',
+  'workload.script.file',
+]
 
 /** The same config with every path made absolute; relative ones start in the config file's folder. */
 export function withAbsolutePaths(config: ConfigFile, folder: string): ConfigFile {
@@ -23,7 +29,7 @@ export function withAbsoluteFactors(
   return mapValues(studies, (study) => {
     const factors = Object.entries(study.factors).map(([path, values]) => [
       path,
-      PATH_FACTORS.includes(path) ? values.map((value) => resolve(folder, String(value))) : values,
+      PATH_FACTORS.includes(path) ? values.map((value) => absolute(String(value), folder)) : values,
     ])
     const workload = absoluteWorkload(study.workload, folder)
     return { ...study, workload, factors: Object.fromEntries(factors) }
@@ -31,13 +37,15 @@ export function withAbsoluteFactors(
 }
 
 function absoluteWorkload(workload: WorkloadConfig, folder: string): WorkloadConfig {
-  if (workload.kind === 'fio' && !isLines(workload.job)) {
-    return { ...workload, job: resolve(folder, workload.job) }
-  }
+  if (workload.kind === 'fio') return { ...workload, job: absolute(workload.job, folder) }
   if (workload.kind === 'script' && workload.file !== undefined) {
     return { ...workload, file: resolve(folder, workload.file) }
   }
   return workload
+}
+
+function absolute(pathOrLines: string, folder: string): string {
+  return isLines(pathOrLines) ? pathOrLines : resolve(folder, pathOrLines)
 }
 
 /** Whether a job is a file's lines, and not its path. */

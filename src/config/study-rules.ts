@@ -118,7 +118,8 @@ function ofWorkload(
     { size: Math.min(...sizesOf(study, name, drive?.size)) },
   ])
   const system = paths.includes('system') ? undefined : guest.system
-  const smallest = { system, drives: Object.fromEntries(drives) }
+  const { deadlines } = guest
+  const smallest = { system, deadlines, drives: Object.fromEntries(drives) }
   return inside(
     ['workload', workload.kind],
     workloadProblems(workload, smallest, `drive of guest ${guestName}`),

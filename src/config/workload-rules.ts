@@ -1,4 +1,4 @@
-import { formatBytes } from '../lib/quantities.ts'
+import { formatBytes, formatSeconds } from '../lib/quantities.ts'
 import { type Problem, unknownName } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { GuestConfig, WorkloadConfig } from './schema.ts'
@@ -9,7 +9,7 @@ const DIRECT_UNIT = 4096
 // mke2fs leaves 92 % of 64 MiB and 98 % of 1 GiB and more; ext2's indirect blocks take another 0.4 %.
 const USABLE_SHARE = 0.9
 
-type Guest = Readable<Pick<GuestConfig, 'system' | 'drives'>>
+type Guest = Readable<Pick<GuestConfig, 'system' | 'drives' | 'deadlines'>>
 
 /**
  * Why a guest cannot do a workload; `kind` is what one of its drives is called. Paths begin at the workload's own options.
@@ -26,6 +26,7 @@ export function workloadProblems(
   if (!names.includes(drive)) return [problem('drive', unknownName(kind, drive, names))]
   return [
     ...systemMistakes(workload, drive, guest),
+    ...timeMistakes(workload, guest),
     ...(workload.kind === 'boot-write-shutdown' ? writeMistakes(workload, drive, guest) : []),
   ]
 }
@@ -42,6 +43,14 @@ function systemMistakes(
   if (drive !== rootDrive(guest) || workload.to !== 'device') return []
   const message = `expected filesystem on drive ${drive}, which the system is on, got device`
   return [problem('to', message)]
+}
+
+/** The guest is to say that it took too long, before the host ends it without a word of its own. */
+function timeMistakes(workload: WorkloadConfig, { deadlines }: Guest): Problem[] {
+  const limit = deadlines?.phase
+  if (!('timeout' in workload) || limit === undefined || workload.timeout < limit) return []
+  const most = `less than ${formatSeconds(limit)}, the guest's deadlines.phase`
+  return [problem('timeout', `expected ${most}, got ${formatSeconds(workload.timeout)}`)]
 }
 
 function writeMistakes(

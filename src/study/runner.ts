@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
@@ -39,7 +40,8 @@ export async function runStudy(
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
   const cases: CasePlan[] = []
-  for (const point of planCases(study, guest)) {
+  for (const planned of planCases(study, guest)) {
+    const point = { ...planned, study: await withWorkloadText(name, planned.study) }
     cases.push(await withSystem(withHost(point, cold, context), context, signal))
   }
   const skipped = cases.flatMap(({ name, skip }) =>

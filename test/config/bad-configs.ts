@@ -398,6 +398,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with timeout',
   ],
   [
+    'a script that the host would end first',
+    study('    workload: { script: { run: a, timeout: 1h } }'),
+    "8:44: studies.demo.workload.script.timeout: expected less than 30 min 0 s, the guest's deadlines.phase, got 1 h 0 min",
+  ],
+  [
     'a script twice',
     study('    workload: { script: { file: a.sh, run: "true" } }'),
     '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with file, run',
