@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { busProblems, driveProblems } from './drive-rules.ts'
-import { formatProblem } from './placement.ts'
+import { sharedFunctionProblems } from './passthrough-rules.ts'
+import { onTierProblems } from './placement.ts'
 import { inside, type Path, type Problem, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
 import { type ConfigFile, configSchema, type GuestConfig, type TierConfig } from './schema.ts'
@@ -74,11 +75,17 @@ function guestProblems(config: ReadableConfig): Problem[] {
         problems.push({ path: [...path, 'tier'], at: 'value', message })
       }
       if (drive) problems.push(...inside(path, driveProblems(drive)))
-      const format = drive && formatProblem(drive, (name) => config.tiers?.[name])
-      if (format) problems.push({ path: [...path, 'format'], at: 'value', message: format })
+      if (drive)
+        problems.push(
+          ...inside(
+            path,
+            onTierProblems(drive, (name) => config.tiers?.[name]),
+          ),
+        )
       return problems
     }),
     ...inside(['guests', guest], busProblems(parts?.drives ?? {})),
+    ...inside(['guests', guest], sharedFunctionProblems(parts ?? {})),
     ...(parts ? inside(['guests', guest], systemProblems(parts)) : []),
   ])
 }

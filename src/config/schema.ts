@@ -15,10 +15,13 @@ export const DISCARDS = ['ignore', 'unmap'] as const
 export const DETECT_ZEROES = ['off', 'on', 'unmap'] as const
 export const SEEDS = ['nocloud', 'none'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export const PACKAGE_SETS = ['minimal', 'minbase', 'debian'] as const
 export const HOST_CACHES = ['warm', 'cold'] as const
 
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
 const MAX_DRIVE_NAME = 20
+
+const PCI = 'the address of a PCI function, such as 0000:01:00.0'
 
 /** qemu refuses more: bps/iops/max values must be within [0, 1000000000000000]. */
 const MAX_OPERATIONS = 1_000_000_000
@@ -37,51 +40,69 @@ const throttleSchema = z
   .refine((limits) => Object.keys(limits).length > 0, 'at least one limit')
   .meta({ minProperties: 1 })
 
-const driveSchema = z.strictObject({
-  tier: z.string('the name of a tier').describe('The tier that holds the image'),
-  bus: z.enum(BUSES).default('virtio-blk').describe('The interface that the guest sees'),
-  format: z.enum(FORMATS).default('qcow2').describe('Image format'),
-  size: bytes('1MiB').describe('Virtual size'),
-  preallocation: z
-    .enum(PREALLOCATIONS)
-    .default('off')
-    .describe('What of the image is laid out beforehand; metadata is for qcow2'),
-  clusterSize: bytes('512B', '2MiB')
-    .refine((size) => Number.isInteger(Math.log2(size)), 'a power of two')
-    .optional()
-    .describe('Of qcow2; 64KiB by default'),
-  lazyRefcounts: z.boolean().default(false).describe('Of qcow2: reference counts written late'),
-  extendedL2: z.boolean().default(false).describe('Of qcow2: clusters of 32 subclusters'),
-  backing: whole(0, 16)
-    .default(0)
-    .describe(
-      'How many images lie under the qcow2 image; the lowest is a full one, vms share them',
-    ),
-  cache: z.enum(CACHES).default('none').describe("qemu's cache mode"),
-  aio: z.enum(AIOS).default('threads').describe('How qemu submits I/O to the host'),
-  discard: z
-    .enum(DISCARDS)
-    .default('ignore')
-    .describe("Whether the guest's discards reach the image"),
-  detectZeroes: z
-    .enum(DETECT_ZEROES)
-    .default('off')
-    .describe('Whether writes of zeros become something cheaper'),
-  iothread: z
-    .boolean()
-    .default(false)
-    .describe('A thread of its own for the drive; of virtio-blk and virtio-scsi'),
-  queues: whole(1, 64)
-    .optional()
-    .describe("Of virtio-blk, virtio-scsi and nvme; qemu's own number by default"),
-  throttle: throttleSchema.optional().describe('Limits that qemu keeps'),
+const passthroughSchema = z.strictObject({
+  pci: z
+    .string(PCI)
+    .regex(/^[\da-f]{4}:[\da-f]{2}:[01][\da-f]\.[0-7]$/, PCI)
+    .describe('The address of its PCI function, as lspci -D shows it'),
+  overwrite: z.string().optional().describe('yes-destroy-ADDRESS: what is on its disk may be lost'),
 })
+
+/** One virtual disk. */
+export const driveSchema = z
+  .strictObject({
+    tier: z.string('the name of a tier').optional().describe('The tier that holds the image'),
+    passthrough: passthroughSchema
+      .optional()
+      .describe('Instead of a tier: a disk controller of the host, which the guest gets whole'),
+    bus: z.enum(BUSES).default('virtio-blk').describe('The interface that the guest sees'),
+    format: z.enum(FORMATS).default('qcow2').describe('Image format'),
+    size: bytes('1MiB').optional().describe('Virtual size; a passed-through disk has its own'),
+    preallocation: z
+      .enum(PREALLOCATIONS)
+      .default('off')
+      .describe('What of the image is laid out beforehand; metadata is for qcow2'),
+    clusterSize: bytes('512B', '2MiB')
+      .refine((size) => Number.isInteger(Math.log2(size)), 'a power of two')
+      .optional()
+      .describe('Of qcow2; 64KiB by default'),
+    lazyRefcounts: z.boolean().default(false).describe('Of qcow2: reference counts written late'),
+    extendedL2: z.boolean().default(false).describe('Of qcow2: clusters of 32 subclusters'),
+    backing: whole(0, 16)
+      .default(0)
+      .describe(
+        'How many images lie under the qcow2 image; the lowest is a full one, vms share them',
+      ),
+    cache: z.enum(CACHES).default('none').describe("qemu's cache mode"),
+    aio: z.enum(AIOS).default('threads').describe('How qemu submits I/O to the host'),
+    discard: z
+      .enum(DISCARDS)
+      .default('ignore')
+      .describe("Whether the guest's discards reach the image"),
+    detectZeroes: z
+      .enum(DETECT_ZEROES)
+      .default('off')
+      .describe('Whether writes of zeros become something cheaper'),
+    iothread: z
+      .boolean()
+      .default(false)
+      .describe('A thread of its own for the drive; of virtio-blk and virtio-scsi'),
+    queues: whole(1, 64)
+      .optional()
+      .describe("Of virtio-blk, virtio-scsi and nvme; qemu's own number by default"),
+    throttle: throttleSchema.optional().describe('Limits that qemu keeps'),
+  })
+  .meta({ oneOf: [{ required: ['tier', 'size'] }, { required: ['passthrough'] }] })
+
+const PHASE = 'the name of a phase: letters, digits, _, . and -'
 
 const balloon = z.strictObject({
   target: bytes('32MiB', '1TiB')
     .optional()
     .describe('What the guest is to be left with; all of its memory by default'),
-  at: name
+  at: z
+    .string(PHASE)
+    .regex(/^[\w.-]{1,64}$/, PHASE)
     .optional()
     .describe('The phase with whose beginning the target is set; from the start by default'),
   freePageReporting: z
@@ -148,7 +169,43 @@ const toSchema = z
   .describe('A file in a new ext2, or the bare disk; on the first drive of a system, its own')
 const driveOfWorkload = z.string().optional().describe('The drive; the first one by default')
 
+const packageName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9+.-]+$/, 'the name of a package, such as openssh-server')
+
+const installSchema = z
+  .strictObject({
+    drive: driveOfWorkload,
+    packages: z
+      .union(
+        [z.enum(PACKAGE_SETS), z.array(packageName).min(1, 'at least one package')],
+        'minimal, minbase, debian or a list of packages',
+      )
+      .optional()
+      .describe(
+        'What the built-in installer installs: minbase by default; a list is minbase with these; debian boots by itself',
+      ),
+    kernel: path.optional().describe("Path of the kernel of an installer of one's own"),
+    initrd: path.optional().describe('Path of its initial ramdisk'),
+    append: z.string().optional().describe('Its kernel command line'),
+    files: z
+      .record(z.string().regex(/^[\w.-]+$/, 'a plain file name'), path)
+      .optional()
+      .describe('Files that it finds in the root of its ramdisk, by name: preseed.cfg, ks.cfg'),
+    media: path.optional().describe('Path of an ISO image that it finds in the CD drive'),
+    iso: path.optional().describe("Path of an ISO image that boots an installer of one's own"),
+    done: z
+      .enum(['power-off', 'reboot'])
+      .optional()
+      .describe("How an installer of one's own ends; power-off by default"),
+    keep: name
+      .optional()
+      .describe('Keeps the image of a passed run as STATE/systems/installed/NAME.qcow2'),
+  })
+  .describe('Installs an operating system onto an empty drive, offline')
+
 const workloads = {
+  install: installSchema,
   'boot-write-shutdown': z
     .strictObject({
       write: bytes('512B').prefault('32MiB').describe('How much the guest writes'),
@@ -291,3 +348,5 @@ export type BalloonConfig = NonNullable<GuestConfig['balloon']>
 export type SystemConfig = GuestConfig['system']
 export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']
+/** What the built-in installer installs; a list is minbase with these packages. */
+export type PackageSet = (typeof PACKAGE_SETS)[number] | string[]

@@ -1,4 +1,5 @@
 import { formatBytes, formatSeconds } from '../lib/quantities.ts'
+import { installProblems } from './install-rules.ts'
 import { type Problem, unknownName } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { GuestConfig, WorkloadConfig } from './schema.ts'
@@ -9,14 +10,17 @@ const DIRECT_UNIT = 4096
 // mke2fs leaves 92 % of 64 MiB and 98 % of 1 GiB and more; ext2's indirect blocks take another 0.4 %.
 const USABLE_SHARE = 0.9
 
-type Guest = Readable<Pick<GuestConfig, 'system' | 'drives' | 'deadlines'>>
+/** As much of a guest as a workload has to do with. */
+export type WorkloadGuest = Readable<
+  Pick<GuestConfig, 'system' | 'memory' | 'drives' | 'deadlines'>
+>
 
 /**
  * Why a guest cannot do a workload; `kind` is what one of its drives is called. Paths begin at the workload's own options.
  */
 export function workloadProblems(
   workload: WorkloadConfig,
-  guest: Guest,
+  guest: WorkloadGuest,
   kind = 'drive of the guest',
 ): Problem[] {
   if (workload.kind === 'idle') return []
@@ -24,6 +28,7 @@ export function workloadProblems(
   const drive = workload.drive ?? names[0]
   if (drive === undefined) return []
   if (!names.includes(drive)) return [problem('drive', unknownName(kind, drive, names))]
+  if (workload.kind === 'install') return installProblems(workload, guest, drive)
   return [
     ...systemMistakes(workload, drive, guest),
     ...timeMistakes(workload, guest),
@@ -32,9 +37,9 @@ export function workloadProblems(
 }
 
 function systemMistakes(
-  workload: Exclude<WorkloadConfig, { kind: 'idle' }>,
+  workload: Exclude<WorkloadConfig, { kind: 'idle' | 'install' }>,
   drive: string,
-  guest: Guest,
+  guest: WorkloadGuest,
 ): Problem[] {
   if (workload.kind === 'fio' && guest.system === 'appliance') {
     const message = 'the appliance has no fio; expected a guest with the system debian or an image'
@@ -46,7 +51,7 @@ function systemMistakes(
 }
 
 /** The guest is to say that it took too long, before the host ends it without a word of its own. */
-function timeMistakes(workload: WorkloadConfig, { deadlines }: Guest): Problem[] {
+function timeMistakes(workload: WorkloadConfig, { deadlines }: WorkloadGuest): Problem[] {
   const limit = deadlines?.phase
   if (!('timeout' in workload) || limit === undefined || workload.timeout < limit) return []
   const most = `less than ${formatSeconds(limit)}, the guest's deadlines.phase`
@@ -56,7 +61,7 @@ function timeMistakes(workload: WorkloadConfig, { deadlines }: Guest): Problem[]
 function writeMistakes(
   workload: Extract<WorkloadConfig, { kind: 'boot-write-shutdown' }>,
   drive: string,
-  guest: Guest,
+  guest: WorkloadGuest,
 ): Problem[] {
   const { write, blockSize, direct, to } = workload
   const size = guest.drives?.[drive]?.size ?? Number.POSITIVE_INFINITY

@@ -1,7 +1,15 @@
 import { BALLOON_ID } from '../source/balloon.ts'
 import { blockNode, passwordSecret, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
-import { type BalloonPlan, type BootPlan, type VmPlan, vmFiles } from './plan.ts'
+import { mediumDevice, mediumNode } from './media.ts'
+import {
+  type BalloonPlan,
+  type BootPlan,
+  driveId,
+  type PassthroughPlan,
+  type VmPlan,
+  vmFiles,
+} from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -13,6 +21,9 @@ export function qemuArgv(plan: VmPlan): string[] {
     plan.drives,
     'drive' in plan.boot ? plan.boot.drive : undefined,
   )
+  const { media = [] } = plan
+  const bootMedium = 'medium' in plan.boot ? plan.boot.medium : undefined
+  const mediumDevices = media.map((medium) => mediumDevice(medium, medium.name === bootMedium))
   const limits = plan.drives.map(throttleGroup).filter((group) => group !== undefined)
   return [
     ['-name', `guest=${plan.name},debug-threads=on`],
@@ -30,18 +41,24 @@ export function qemuArgv(plan: VmPlan): string[] {
     qmpMonitor('qmp-debug', files.qmpDebug),
     serialPort('console', files.console, files.consoleLog),
     serialPort('phase', files.phase, files.phaseLog),
-    kernel(plan.boot),
+    kernel(plan.boot, files.initrd),
     Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
     json('-object', [...objects, ...limits, ...plan.drives.flatMap(passwordSecret)]),
-    json('-blockdev', plan.drives.map(blockNode)),
-    json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
+    json('-blockdev', [...plan.drives.map(blockNode), ...media.map(mediumNode)]),
+    json('-device', [
+      ...(plan.balloon ? [balloonDevice(plan.balloon)] : []),
+      ...devices,
+      ...(plan.passthrough ?? []).map(passedDevice),
+      ...mediumDevices,
+    ]),
     plan.seed ? seedDrive(files.seed) : [],
   ].flat()
 }
 
-function kernel(boot: BootPlan): string[] {
-  if ('drive' in boot) return []
-  const { kernel, initrd, append } = boot
+function kernel(boot: BootPlan, ownInitrd: string): string[] {
+  if (!('kernel' in boot)) return []
+  const { kernel, append, files } = boot
+  const initrd = files ? ownInitrd : boot.initrd
   return [
     '-kernel',
     kernel,
@@ -95,6 +112,12 @@ function serialPort(id: string, path: string, log: string): string[] {
     '-serial',
     `chardev:${id}`,
   ]
+}
+
+/** qemu's: https://www.kernel.org/doc/html/latest/driver-api/vfio.html */
+function passedDevice({ name, pci, guestAddress }: PassthroughPlan): Record<string, unknown> {
+  const addr = guestAddress.replace(/^0000:00:/, '')
+  return { driver: 'vfio-pci', host: pci, id: driveId({ name }), bus: 'pci.0', addr }
 }
 
 /** A guest that runs out of memory gets its own back from the balloon before it kills a process. */

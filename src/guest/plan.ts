@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Backend, VmIdentity } from '../attribution/records.ts'
+import type { ImageDriveConfig, PassthroughConfig } from '../config/passthrough.ts'
 import type { DriveConfig, GuestConfig } from '../config/schema.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 
@@ -13,6 +14,12 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   /** Absent without one. */
   balloon?: BalloonPlan
   boot: BootPlan
+  /** What is attached beside the drives, and only read; none when absent. */
+  media?: MediaPlan[]
+  /** An installer of the user's own says nothing: how the machine goes off tells that it is done. */
+  done?: 'power-off' | 'reboot'
+  /** What becomes of a drive's image when the run has passed; it is removed when absent. */
+  keep?: KeepPlan
   /** What the guest finds in qemu's fw_cfg as opt/kvmio/NAME; none when absent. */
   files?: Record<string, string>
   /** What cloud-init in the guest is told to do; absent without. */
@@ -20,6 +27,8 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   /** The system may never say a word: that it powers off is then a good end. */
   mayBeSilent?: boolean
   drives: DrivePlan[]
+  /** Drives that are disk controllers of the host's; absent without one. */
+  passthrough?: PassthroughPlan[]
   /** Seconds. */
   deadlines: GuestConfig['deadlines']
   /** The uid that qemu takes on; absent when kvmio itself is not root. */
@@ -28,8 +37,30 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   cgroup?: string
 }
 
-/** What the machine starts: a kernel that qemu loads, or a drive that its BIOS boots from. */
-export type BootPlan = { kernel: string; initrd?: string; append: string } | { drive: string }
+/** What the machine starts: a kernel that qemu loads, or a drive or a medium that its BIOS boots from. */
+export type BootPlan = KernelPlan | { drive: string } | { medium: string }
+
+export interface KernelPlan {
+  kernel: string
+  initrd?: string
+  append: string
+  /** Paths of files that are put into the root of the initrd, by their names there. */
+  files?: Record<string, string>
+}
+
+/** An image that is no drive of the vm: on no tier, and not among its figures. */
+export interface MediaPlan {
+  /** Also the serial number of a disk. */
+  name: string
+  kind: 'cdrom' | 'disk'
+  path: string
+}
+
+export interface KeepPlan {
+  drive: string
+  /** Of the image, a qcow2. */
+  path: string
+}
 
 /** A NoCloud seed; its image lies in the vm's folder. */
 export interface SeedPlan {
@@ -46,7 +77,7 @@ export interface BalloonPlan {
   pollSeconds: number
 }
 
-export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
+export interface DrivePlan extends Omit<ImageDriveConfig, 'size' | 'backing'> {
   /** Also the disk's serial number. */
   name: string
   sizeBytes: number
@@ -61,6 +92,20 @@ export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
 export interface SourcePlan {
   path: string
   format: DriveConfig['format']
+}
+
+/** A disk controller that the guest gets whole. */
+export interface PassthroughPlan extends PassthroughConfig {
+  /** Of the function in the guest, which finds the drive by it: its disk has a serial number of the maker's. */
+  guestAddress: string
+}
+
+// From the end of the machine's bus, since qemu fills it from the beginning.
+const LAST_SLOT = 0x1f
+
+/** Where the guest sees its n-th passed-through function. */
+export function guestPciAddress(index: number): string {
+  return `0000:00:${(LAST_SLOT - index).toString(16).padStart(2, '0')}.0`
 }
 
 /** One image of a backing chain. */
@@ -80,6 +125,8 @@ export function vmFiles(directory: string) {
     phase: join(directory, 'phase.sock'),
     phaseLog: join(directory, 'phase.log'),
     qemuLog: join(directory, 'qemu.log'),
+    /** One that had files put into it. */
+    initrd: join(directory, 'initrd.img'),
     seed: join(directory, 'seed.img'),
     /** What is given to the guest by fw_cfg. */
     firmware: (name: string) => join(directory, `fw-${name}`),
@@ -100,5 +147,17 @@ export function identityOf(plan: VmPlan): VmIdentity {
     id: driveId(drive),
     direct: CACHE_MODES[drive.cache].direct,
   }))
-  return { name, study, case: plan.case, slot, guest, system, workload, accelerator, drives }
+  const passthrough = plan.passthrough?.map(({ name, pci }) => ({ name, pci }))
+  return {
+    name,
+    study,
+    case: plan.case,
+    slot,
+    guest,
+    system,
+    workload,
+    accelerator,
+    drives,
+    ...(passthrough && { passthrough }),
+  }
 }

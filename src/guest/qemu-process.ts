@@ -5,6 +5,7 @@ import { startDetached } from '../lib/process.ts'
 import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { Qmp } from '../source/qmp.ts'
 import { qemuArgv } from './argv.ts'
+import { writeInitrd } from './initrd.ts'
 import { type VmPlan, vmFiles } from './plan.ts'
 import { createSeed } from './systems/seed.ts'
 
@@ -40,8 +41,7 @@ export async function startQemu(
     const args = qemuArgv(plan)
     const { pid, ended } = await startDetached({
       name,
-      file: binary,
-      args,
+      ...withLockedMemory(plan, binary, args),
       cwd: plan.directory,
       output: log.fd,
     })
@@ -51,9 +51,23 @@ export async function startQemu(
   }
 }
 
+// What qemu needs beside the guest's memory, as much as libvirt gives it: the devices' own memory is mapped too.
+const LOCKED_BESIDE_BYTES = 2 ** 30
+
+/**
+ * A device that reaches into the guest's memory has it locked, and each time that the guest's firmware moves a piece of
+ * it, it is locked anew: by a qemu that is no longer root, and so under the limit of that user (8 MiB on Debian 12).
+ */
+function withLockedMemory(plan: VmPlan, file: string, args: string[]) {
+  if (!plan.passthrough) return { file, args }
+  const limit = plan.memoryBytes + LOCKED_BESIDE_BYTES
+  return { file: 'prlimit', args: [`--memlock=${limit}`, file, ...args] }
+}
+
 /** What qemu hands to the guest beside its drives. */
-async function writeInputs({ name, directory, files = {}, seed }: VmPlan): Promise<void> {
+async function writeInputs({ name, directory, boot, files = {}, seed }: VmPlan): Promise<void> {
   const at = vmFiles(directory)
+  if ('kernel' in boot && boot.files) await writeInitrd(at.initrd, boot)
   for (const [file, text] of Object.entries(files)) {
     await writeFile(at.firmware(file), text, { mode: 0o600 })
   }

@@ -1,5 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isOwnInstaller } from '../config/install-rules.ts'
+import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
@@ -9,6 +11,7 @@ import { coldProblem } from '../storage/host-cache.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { withFunctions } from './functions.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
@@ -41,8 +44,9 @@ export async function runStudy(
   const cold = await coldProblem(context.vm.procRoot)
   const cases: CasePlan[] = []
   for (const planned of planCases(study, guest)) {
-    const point = { ...planned, study: await withWorkloadText(name, planned.study) }
-    cases.push(await withSystem(withHost(point, cold, context), context, signal))
+    const resolved = { ...planned, study: await withWorkloadText(name, planned.study) }
+    const point = await withHost(resolved, cold, context)
+    cases.push(await withSystem(await withFunctions(point, context), context, signal))
   }
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
@@ -128,7 +132,7 @@ async function runCase(
   signal: AbortSignal,
 ): Promise<RunSummary | undefined> {
   const { journal, onEvent } = context
-  const tiers = tiersOf(point.guest)
+  const tiers = [...tiersOf(point.guest), ...passedThrough(point.guest).map(({ pci }) => pci)]
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
     const plans = planVms(studyName, point, {
@@ -136,6 +140,7 @@ async function runCase(
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
+      packageDrive: await packageDriveOf(point, context),
       source: await systemSource(point.guest, context, signal),
       cgroup: context.cgroup,
       runAs: context.runAs,
@@ -159,6 +164,15 @@ async function runCase(
   }
 }
 
+/** Only the built-in installer needs one. */
+async function packageDriveOf(
+  { study: { workload } }: CasePlan,
+  context: StudyContext,
+): Promise<string | undefined> {
+  if (workload.kind !== 'install' || isOwnInstaller(workload)) return undefined
+  return await context.packageDrive(workload.packages ?? 'minbase')
+}
+
 /** One that the study's cases name: the config has seen to that. */
 function openTier(name: string, context: StudyContext): OpenTier {
   const open = context.tier(name)
@@ -166,10 +180,19 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-/** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
-function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
+/**
+ * What this host lacks for a case is the case's reason to be skipped: it is neither passed nor failed. `cold` is why
+ * the host's page cache cannot be emptied.
+ */
+async function withHost(
+  point: CasePlan,
+  cold: string | undefined,
+  context: StudyContext,
+): Promise<CasePlan> {
   if (point.skip !== undefined) return point
   if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const lack = await context.lack(point.guest, point.study)
+  if (lack !== undefined) return { ...point, skip: lack }
   const placement = placementProblem(
     point.guest,
     point.study.vms,

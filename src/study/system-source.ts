@@ -1,3 +1,4 @@
+import { imageDrives } from '../config/passthrough.ts'
 import type { GuestConfig } from '../config/schema.ts'
 import { rootDrive } from '../config/system-rules.ts'
 import type { SourcePlan } from '../guest/plan.ts'
@@ -12,14 +13,15 @@ export async function systemSource(
   context: Pick<StudyContext, 'debian'>,
   signal: AbortSignal,
 ): Promise<SourcePlan | undefined> {
-  const { system, drives } = guest
+  const { system } = guest
   const name = rootDrive(guest)
   if (name === undefined) return undefined
   const source: SourcePlan =
     typeof system === 'object' && 'image' in system
       ? { path: system.image, format: system.format }
       : { path: (await context.debian()).image, format: 'raw' }
-  await checkSource(source, { name, sizeBytes: drives[name]!.size }, signal)
+  const sizeBytes = Object.fromEntries(imageDrives(guest))[name]!.size
+  await checkSource(source, { name, sizeBytes }, signal)
   return source
 }
 

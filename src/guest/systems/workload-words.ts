@@ -1,24 +1,38 @@
 // The words kvmio.* that tell a guest what to do; workload.sh reads them.
-import type { WorkloadConfig } from '../../config/schema.ts'
+
+import { PACKAGE_DRIVE } from '../../config/install-rules.ts'
+import type { PackageSet, WorkloadConfig } from '../../config/schema.ts'
 import { KvmioError } from '../../lib/errors.ts'
 
 const MAX_SERIAL = 20 // virtio-blk's VIRTIO_BLK_ID_BYTES; ATA's and NVMe's serial numbers are as long
 const PAGE_BYTES = 4096 // busybox' dd aligns no smaller buffer, and quietly gives up O_DIRECT for it
+
+/** A drive that the guest knows by the PCI address of its controller, not by its serial number. */
+export interface DriveAtAddress {
+  name: string
+  /** In the guest: 0000:00:1f.0. */
+  address: string
+}
 
 /** What a guest is told: the drives that it waits for, its workload, and `root`, the drive that it boots from. */
 export function workloadWords(
   workload: WorkloadConfig,
   drives: readonly string[],
   root?: string,
+  passthrough: readonly DriveAtAddress[] = [],
 ): string[] {
   for (const name of drives) {
     const plain = /^[a-z0-9-]+$/.test(name) && name.length <= MAX_SERIAL
     if (!plain)
       throw refused('drives', `names of 1 to ${MAX_SERIAL} characters a-z, 0-9 and -`, name)
   }
+  const awaited = workload.kind === 'install' ? [...drives, PACKAGE_DRIVE] : drives
   return [
-    ...(drives.length > 0 ? [`kvmio.drives=${drives.join(',')}`] : []),
+    ...(awaited.length > 0 ? [`kvmio.drives=${awaited.join(',')}`] : []),
     ...(root === undefined ? [] : [`kvmio.root=${root}`]),
+    ...(passthrough.length > 0
+      ? [`kvmio.passthrough=${passthrough.map(({ name, address }) => `${name}@${address}`)}`]
+      : []),
     `kvmio.workload=${workload.kind}`,
     ...optionWords(workload, drives),
   ]
@@ -49,6 +63,8 @@ function optionWords(workload: WorkloadConfig, drives: readonly string[]): strin
         `kvmio.settle=${seconds(at('settle'), settle)}`,
       ]
     }
+    case 'install':
+      return [driveWord(workload, drives), ...packageWords(workload.packages)]
     case 'fio':
     case 'script':
       return [
@@ -60,15 +76,29 @@ function optionWords(workload: WorkloadConfig, drives: readonly string[]): strin
 
 /** Where a workload works: its drive, and what on it. */
 function placeWords(
-  workload: Exclude<WorkloadConfig, { kind: 'idle' }>,
+  workload: Exclude<WorkloadConfig, { kind: 'idle' | 'install' }>,
   drives: readonly string[],
 ): string[] {
-  const { kind, drive = drives[0], to } = workload
-  if (drive === undefined) throw refused('drives', 'at least one name', drives)
-  if (!drives.includes(drive)) throw refused(`${kind}.drive`, `one of ${drives.join(', ')}`, drive)
+  const { kind, to } = workload
+  const word = driveWord(workload, drives)
   if (to !== 'device' && to !== 'filesystem')
     throw refused(`${kind}.to`, 'device or filesystem', to)
-  return [`kvmio.drive=${drive}`, `kvmio.to=${to}`]
+  return [word, `kvmio.to=${to}`]
+}
+
+function driveWord(
+  { kind, drive: named }: { kind: string; drive?: string },
+  drives: readonly string[],
+): string {
+  const drive = named ?? drives[0]
+  if (drive === undefined) throw refused('drives', 'at least one name', drives)
+  if (!drives.includes(drive)) throw refused(`${kind}.drive`, `one of ${drives.join(', ')}`, drive)
+  return `kvmio.drive=${drive}`
+}
+
+/** The kind of system; the packages beside its own are the package drive's. */
+function packageWords(packages: PackageSet = 'minbase'): string[] {
+  return [`kvmio.set=${typeof packages === 'string' ? packages : 'minbase'}`]
 }
 
 function bytes(key: string, value: number, unit: number): string {
