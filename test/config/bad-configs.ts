@@ -472,6 +472,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '5:42: guests.student.drives.root.size: expected at least 1 GiB for the system debian, which is on it, got 512 MiB',
   ],
   [
+    'a system on a drive that is passed through',
+    inDebian("{ passthrough: { pci: '0000:01:00.0' } }", '{ idle: {} }'),
+    '5:36: guests.student.drives.root.passthrough: expected none on the first drive, which the system is on, got one',
+  ],
+  [
     'too little memory for debian',
     inDebian('{ tier: local, size: 1GiB }', '{ idle: {} }', ' memory: 96MiB,'),
     '4:38: guests.student.memory: expected at least 160MiB for debian, got 96MiB',
