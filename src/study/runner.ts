@@ -4,6 +4,7 @@ import { isOwnInstaller } from '../config/install-rules.ts'
 import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
@@ -44,7 +45,8 @@ export async function runStudy(
   const cold = await coldProblem(context.vm.procRoot)
   const cases: CasePlan[] = []
   for (const planned of planCases(study, guest)) {
-    const point = await withHost(planned, cold, context)
+    const resolved = { ...planned, study: await withWorkloadText(name, planned.study) }
+    const point = await withHost(resolved, cold, context)
     cases.push(await withSystem(await withFunctions(point, context), context, signal))
   }
   const skipped = cases.flatMap(({ name, skip }) =>
