@@ -21,6 +21,8 @@ export interface Tier {
    * /proc/diskstats; absent for tmpfs, overlay, NFS and URLs.
    */
   device?: string
+  /** Of a filesystem without a block device: where it is mounted, and what: host:/export. */
+  mount?: { point: string; source: string }
   /** Seconds. */
   targetLatency?: number
   /** What it is said to serve, transactions per second. */

@@ -217,6 +217,15 @@ export const vmDevice = io(
 )
 
 export const device = io('device', ['device'], 'as the host has it (/proc/diskstats)', EACH)
+export const tierClient = io(
+  'tier_client',
+  ['tier'],
+  'by the client of the network filesystem (NFS: /proc/self/mountstats; Lustre: llite stats)',
+  [
+    ...['readsCompleted', 'readBytes', 'readSeconds', 'writesCompleted', 'writtenBytes'],
+    ...['writeSeconds', 'flushes', 'flushSeconds'],
+  ] as const,
+)
 export const deviceUnattributed = io(
   'device_unattributed',
   ['device'],

@@ -204,8 +204,10 @@ export class Sampler {
       this.#sampleCgroup(vm, state),
     ])
     if (!drives || !state.rates) return
+    // A medium that the vm reads from beside them is none of its drives.
+    const own = drives.filter(({ id }) => vm.drives.some((drive) => drive.id === id))
     const transactions = sum(
-      drives.map(({ read, write, flush }) => read.operations + write.operations + flush.operations),
+      own.map(({ read, write, flush }) => read.operations + write.operations + flush.operations),
     )
     const now = { transactions, at }
     const { before } = state

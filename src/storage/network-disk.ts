@@ -5,6 +5,7 @@ import { parseNetworkUrl, shownUrl, urlFor } from '../config/network-url.ts'
 import { KvmioError, messageOf, UnavailableError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 import { formatBytes } from '../lib/quantities.ts'
+import { EXTRA_DRIVERS, readQemuDrivers } from '../source/qemu-drivers.ts'
 import { missingPrograms } from './programs.ts'
 
 const TIMEOUT_MS = 15_000
@@ -17,9 +18,8 @@ export async function openTarget({ url, passwordFile }: Target): Promise<number 
   const missing = await missingPrograms(['qemu-img'])
   if (missing !== undefined) throw new UnavailableError(missing)
   const { driver } = optionsOf(url).options
-  const known = parseFormats(await run('qemu-img', ['--help'], { timeoutMs: TIMEOUT_MS }))
-  if (!known.includes(driver)) {
-    throw new UnavailableError(`this qemu has no driver ${driver}: apt install qemu-block-extra`)
+  if (!(await readQemuDrivers()).includes(driver)) {
+    throw new UnavailableError(`this qemu has no driver ${driver}: apt install ${EXTRA_DRIVERS}`)
   }
   return urlFor(url, '', '') === url ? await sizeOf({ kind: 'url', url, passwordFile }) : undefined
 }
@@ -37,13 +37,6 @@ export async function checkTarget(target: Target, bytes: number): Promise<void> 
 /** The URL as it may be shown: in metrics, logs, messages. */
 export function plain(url: string): string {
   return JSON.parse(shownUrl(url))
-}
-
-/** The drivers and formats that `qemu-img --help` names. */
-export function parseFormats(help: string): string[] {
-  const line = /^Supported formats: (.*)$/m.exec(help)?.[1]
-  if (line === undefined) throw new KvmioError('qemu-img --help: expected its supported formats')
-  return line.trim().split(/\s+/)
 }
 
 async function sizeOf({ url, passwordFile }: Target): Promise<number> {

@@ -15,9 +15,8 @@ export async function settleBefore(
 ): Promise<void> {
   const { procRoot, hierarchy } = context.vm
   const drives = plans.flatMap(({ drives }) => drives)
-  const boot = plans.flatMap(({ boot }) =>
-    'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : [],
-  )
+  // What other vms have mapped stays in the page cache, and all vms of the appliance have the same kernel.
+  const boot = hostCache === 'cold' ? [] : plans.flatMap(filesToBoot)
   const images = drives.flatMap((drive) => filesToRead(drive, hostCache))
   const files = [...new Set([...boot, ...images])]
   const directories = directoriesOf(drives, context)
@@ -49,14 +48,21 @@ export async function settleAfter(
   await drain({ directories, devices, hostCached, procRoot, signal })
 }
 
+/** What qemu loads itself, and the media beside the drives. */
+function filesToBoot({ boot, media = [] }: VmPlan): string[] {
+  const loaded = 'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : []
+  return [...loaded, ...media.map(({ path }) => path)]
+}
+
 /**
- * Cold means all of an image. Warm means what the guest finds on it: its own image is new and empty, all else lies below;
- * and what is read past the page cache needs nothing in it.
+ * Cold means all of an image. Warm means what the guest finds on it: where its own image is new and empty, all else
+ * lies below. What is read past the page cache needs nothing in it.
  */
 function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
-  const { backend, backing } = drive
-  const layers = hostCache === 'cold' ? [{ backend }, ...backing] : backing
+  const { backend, backing, source } = drive
   if (hostCache === 'warm' && !isHostCached(drive)) return []
+  const isCopy = source !== undefined && backing.length === 0
+  const layers = hostCache === 'cold' || isCopy ? [{ backend }, ...backing] : backing
   return layers.flatMap(({ backend }) => (backend.kind === 'url' ? [] : [backend.path]))
 }
 
