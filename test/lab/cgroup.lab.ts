@@ -1,5 +1,5 @@
 // cgroup v2: what a vm writes through the host's page cache is its own on the device, and io.max holds a vm back.
-import { access, writeFile } from 'node:fs/promises'
+import { access, glob, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { cgroupOf } from '../../src/cli/engine.ts'
@@ -43,7 +43,7 @@ t.test('host-cached writes are counted for the vm that made them', async (t) => 
   const vm = 'cached-only-1'
   await says(started, `${vm}: settle at`)
   // The kernel would write it back after half a minute by itself.
-  await run('sync', [])
+  for await (const image of glob(`${TIER}/${vm}-root.*`)) await run('sync', [image])
   const labels = { vm, device: DISK.name }
   const bytesOn = (page: Page) => page.value('kvmio_vm_device_written_bytes_total', labels) ?? 0
   const page = await pageWhere(started, 'cached', (page) => bytesOn(page) >= WRITTEN)
