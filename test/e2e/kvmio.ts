@@ -291,6 +291,8 @@ export interface Page {
   all(name: string): ParsedSample[]
   /** How long it took, in milliseconds. */
   tookMs: number
+  /** As it came. */
+  text: string
 }
 
 export async function scrape({ url }: Serving, query = '', timeoutSeconds = 10): Promise<Page> {
@@ -312,6 +314,7 @@ export async function scrape({ url }: Serving, query = '', timeoutSeconds = 10):
       return all(name).find(has)?.value
     },
     tookMs,
+    text,
   }
 }
 
