@@ -21,6 +21,8 @@ export interface Tier {
    * /proc/diskstats; absent for tmpfs, overlay, NFS and URLs.
    */
   device?: string
+  /** Of a filesystem without a block device: where it is mounted, and what: host:/export. */
+  mount?: { point: string; source: string }
   /** Seconds. */
   targetLatency?: number
   /** What it is said to serve, transactions per second. */
@@ -87,6 +89,15 @@ export interface VmIdentity {
   workload: string
   accelerator: string
   drives: readonly Drive[]
+  /** Drives of which this host has no counters: the guest drives the hardware itself. */
+  passthrough?: readonly PassthroughDrive[]
+}
+
+/** A drive that is a disk controller of the host's, given to the guest whole. */
+export interface PassthroughDrive {
+  name: string
+  /** Address of the PCI function on the host. */
+  pci: string
 }
 
 /** One running qemu process that was made from a guest. */

@@ -7,6 +7,7 @@ import { lockState } from '../journal/lock.ts'
 import { codeOf } from '../lib/errors.ts'
 import { findIoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import { removeOrphans } from '../storage/orphans.ts'
+import { giveBackOrphans } from '../storage/passthrough.ts'
 import { controlPath } from './control.ts'
 import { cgroupOf } from './engine.ts'
 import type { CommonOptions } from './options.ts'
@@ -34,6 +35,7 @@ export async function clean({ configFile }: CommonOptions): Promise<void> {
       cgroup,
       keep: new Set(),
     })),
+    ...(await giveBackOrphans({ stateDir: state, procRoot, sysRoot: '/sys' }, new Set())),
     ...(await removeOrphans(state)),
     ...(await removeSocket(controlPath(state))),
     ...abandonRuns(join(state, 'journal.sqlite')),

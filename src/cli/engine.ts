@@ -9,6 +9,7 @@ import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import { type Manifest, readManifest } from '../host/manifest.ts'
+import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import { Journal, type UnfinishedRun } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
@@ -30,12 +31,14 @@ import {
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
 import { Leases } from '../storage/lease.ts'
+import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
-import { createHostParts, type HostParts } from './host-parts.ts'
+import { createHostParts, type HostParts, once } from './host-parts.ts'
+import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
 import { version } from './version.ts'
 
@@ -144,6 +147,7 @@ export class Engine {
     const { removed, left } = await removeOrphanVolumes(tag, this.options.procRoot)
     for (const line of [...vms, ...removed])
       this.log.info(`${line}, left by a kvmio that was killed`)
+    for (const line of await giveBackOrphans(this.#functions, keep)) this.log.info(line)
     for (const line of left) this.log.warn(line)
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
@@ -210,7 +214,7 @@ export class Engine {
   /** Sees a run of a killed kvmio to its end. */
   async takeUp(run: UnfinishedRun, signal: AbortSignal): Promise<RunSummary> {
     const plans = run.vms.map(({ plan }) => plan as VmPlan)
-    const tiers = [...new Set(plans.flatMap(({ drives }) => drives.map(({ tier }) => tier)))]
+    const tiers = [...new Set(plans.flatMap(leasedBy))]
     this.log.info({ study: run.study, case: run.caseName }, `taking up run ${run.id}`)
     using _held = this.holdStudy(run.study)
     return await takeUpRun(run, tiers, this.#studyContext(), signal)
@@ -250,16 +254,24 @@ export class Engine {
 
   #studyContext(): StudyContext {
     const { state, qemu } = this.holder.current
+    const { procRoot, sysRoot } = this.options
+    const kvm = () => this.hostParts.kvm()
+    // Anew for each study: what was missing may have been installed since.
+    const probing = once(() =>
+      createHostProbing({ stateDir: state, binary: qemu.binary, procRoot, sysRoot, kvm }),
+    )
     return {
       stateDir: state,
       journal: this.journal,
       registry: this.registry,
       leases: this.leases,
+      functions: this.#functions,
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
       packageDrive: (packages) => this.hostParts.packageDrive(packages),
       debian: () => this.hostParts.debian(),
+      lack: async (guest, study) => lackOf(needsOf(guest, study), await probing()),
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
@@ -326,9 +338,19 @@ export class Engine {
     })
   }
 
+  get #functions(): FunctionContext {
+    const { procRoot, sysRoot } = this.options
+    return { stateDir: this.holder.current.state, procRoot, sysRoot }
+  }
+
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
   }
+}
+
+/** What one vm at a time has: a tier, a function that is passed through. */
+function leasedBy({ drives, passthrough = [] }: VmPlan): string[] {
+  return [...drives.map(({ tier }) => tier), ...passthrough.map(({ pci }) => pci)]
 }
 
 /** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */

@@ -87,7 +87,7 @@ export function createHostParts(
 }
 
 /** Does the work at the first call and gives its result to all; a failure is tried again by the next. */
-function once<T>(work: () => Promise<T>): () => Promise<T> {
+export function once<T>(work: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined
   return () => {
     result ??= work().catch((error) => {

@@ -1,4 +1,5 @@
 import { cgroup } from './cgroup.ts'
+import { client } from './client.ts'
 import type { Collector } from './collector.ts'
 import { createDiskstatsCollector } from './diskstats.ts'
 import { guest } from './guest.ts'
@@ -24,6 +25,7 @@ export const COLLECTOR_NAMES = [
   'iostat',
   'vm',
   'tier',
+  'client',
   'host',
   'study',
 ] as const
@@ -40,6 +42,7 @@ export function createCollectors(): Collector[] {
     iostat,
     vm,
     tier,
+    client,
     host,
     createStudyCollector(),
   ]

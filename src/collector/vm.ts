@@ -1,4 +1,4 @@
-import type { Drive, KnownVm, Throttle } from '../attribution/records.ts'
+import type { Drive, KnownVm, PassthroughDrive, Throttle } from '../attribution/records.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import type { Collector } from './collector.ts'
@@ -11,6 +11,7 @@ export const vm: Collector = {
 
 function vmSamples(vm: KnownVm): Sample[] {
   const { name, study, slot, guest, system, workload, accelerator, drives, phase, outcome } = vm
+  const { passthrough = [] } = vm
   const of = { vm: name }
   const info = {
     ...of,
@@ -25,6 +26,7 @@ function vmSamples(vm: KnownVm): Sample[] {
   return [
     sample(m.vmInfo, info, 1),
     ...drives.map((drive) => driveInfo(name, drive)),
+    ...passthrough.map((drive) => passedInfo(name, drive)),
     ...(outcome === undefined ? [] : [sample(m.vmOutcome, { ...of, outcome }, 1)]),
     ...(phase
       ? [
@@ -56,8 +58,18 @@ function driveInfo(vm: string, drive: Drive): Sample {
     iothread: String(drive.iothread),
     queues: String(drive.queues ?? ''),
     throttle: throttleWords(drive.throttle),
+    pci: '',
   }
   return sample(m.driveInfo, labels, 1)
+}
+
+/** Of what the guest does with hardware of its own neither qemu nor this host has a figure: only that it is so is told. */
+function passedInfo(vm: string, { name, pci }: PassthroughDrive): Sample {
+  const empty = Object.fromEntries(m.driveInfo.labels.map((label) => [label, ''])) as Record<
+    (typeof m.driveInfo.labels)[number],
+    string
+  >
+  return sample(m.driveInfo, { ...empty, vm, drive: name, bus: 'passthrough', pci }, 1)
 }
 
 /** `iops=100 iopsBurst=200`: bytes and seconds in base units. */

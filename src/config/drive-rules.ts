@@ -1,4 +1,5 @@
 import { formatBytes } from '../lib/quantities.ts'
+import { placeProblems } from './passthrough-rules.ts'
 import { choice, type Path, type Problem } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { DriveConfig } from './schema.ts'
@@ -17,6 +18,8 @@ const LEAST_EXTENDED = 16 * 2 ** 10
 
 /** Why qemu would not take the drive; the planner asks the same of each case. Paths begin at the drive. */
 export function driveProblems(drive: Drive): Problem[] {
+  const problems = placeProblems(drive)
+  if (problems.length > 0 || drive.passthrough) return problems
   return [...imageProblems(drive), ...hostProblems(drive), ...throttleProblems(drive.throttle)]
 }
 

@@ -1,3 +1,4 @@
+import type { Problem } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { GuestConfig, TierConfig } from './schema.ts'
 
@@ -11,8 +12,11 @@ export function placementProblem(
 ): string | undefined {
   const drives = Object.entries(guest.drives ?? {})
   for (const [name, drive] of drives) {
-    const problem = drive && formatProblem(drive, tier)
-    if (problem !== undefined) return `drives.${name}: ${problem}`
+    const [problem] = drive ? onTierProblems(drive, tier) : []
+    if (problem) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
+    if (drive?.passthrough && vms > 1) {
+      return `drive ${name} is passed through, for one vm at a time, got ${vms} vms at once`
+    }
   }
   const names = new Set(drives.map(([, drive]) => drive?.tier ?? ''))
   for (const name of names) {
@@ -26,14 +30,36 @@ export function placementProblem(
   return undefined
 }
 
-/** Why a drive cannot have its format on its tier. */
-export function formatProblem(
-  { format, tier: name }: Readable<GuestConfig['drives'][string]>,
+/** Why a drive cannot be as it is on its tier. Paths begin at the drive. */
+export function onTierProblems(
+  { format, preallocation, backing, tier: name }: Readable<GuestConfig['drives'][string]>,
   tier: Tiers,
-): string | undefined {
-  const isUrl = name !== undefined && tier(name)?.url !== undefined
-  if (!isUrl || format === undefined || format === 'raw') return undefined
-  return `expected format raw on tier ${name}, whose url names a disk that is there, got ${format}`
+): Problem[] {
+  const config = name === undefined ? undefined : tier(name)
+  if (!config) return []
+  const problems: Problem[] = []
+  const add = (key: string, message: string) => problems.push({ path: [key], at: 'value', message })
+  if (config.url !== undefined && format !== undefined && format !== 'raw') {
+    add(
+      'format',
+      `expected format raw on tier ${name}, whose url names a disk that is there, got ${format}`,
+    )
+  }
+  // qemu-img: "Preallocation mode 'full' unsupported for this non-regular file"
+  const onFiles = config.directory !== undefined || config.filesystem !== undefined
+  if (!onFiles && (preallocation === 'falloc' || preallocation === 'full')) {
+    add(
+      'preallocation',
+      `preallocation ${preallocation} is for image files, and tier ${name} holds none`,
+    )
+  }
+  if (config.device !== undefined && backing) {
+    add(
+      'backing',
+      `expected none on tier ${name}, which is one device and has no place for it, got ${backing}`,
+    )
+  }
+  return problems
 }
 
 /** Of a tier that is one target, or one for each vm or drive: what tells its targets apart. */

@@ -21,6 +21,8 @@ export const HOST_CACHES = ['warm', 'cold'] as const
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
 const MAX_DRIVE_NAME = 20
 
+const PCI = 'the address of a PCI function, such as 0000:01:00.0'
+
 /** qemu refuses more: bps/iops/max values must be within [0, 1000000000000000]. */
 const MAX_OPERATIONS = 1_000_000_000
 
@@ -38,51 +40,69 @@ const throttleSchema = z
   .refine((limits) => Object.keys(limits).length > 0, 'at least one limit')
   .meta({ minProperties: 1 })
 
-const driveSchema = z.strictObject({
-  tier: z.string('the name of a tier').describe('The tier that holds the image'),
-  bus: z.enum(BUSES).default('virtio-blk').describe('The interface that the guest sees'),
-  format: z.enum(FORMATS).default('qcow2').describe('Image format'),
-  size: bytes('1MiB').describe('Virtual size'),
-  preallocation: z
-    .enum(PREALLOCATIONS)
-    .default('off')
-    .describe('What of the image is laid out beforehand; metadata is for qcow2'),
-  clusterSize: bytes('512B', '2MiB')
-    .refine((size) => Number.isInteger(Math.log2(size)), 'a power of two')
-    .optional()
-    .describe('Of qcow2; 64KiB by default'),
-  lazyRefcounts: z.boolean().default(false).describe('Of qcow2: reference counts written late'),
-  extendedL2: z.boolean().default(false).describe('Of qcow2: clusters of 32 subclusters'),
-  backing: whole(0, 16)
-    .default(0)
-    .describe(
-      'How many images lie under the qcow2 image; the lowest is a full one, vms share them',
-    ),
-  cache: z.enum(CACHES).default('none').describe("qemu's cache mode"),
-  aio: z.enum(AIOS).default('threads').describe('How qemu submits I/O to the host'),
-  discard: z
-    .enum(DISCARDS)
-    .default('ignore')
-    .describe("Whether the guest's discards reach the image"),
-  detectZeroes: z
-    .enum(DETECT_ZEROES)
-    .default('off')
-    .describe('Whether writes of zeros become something cheaper'),
-  iothread: z
-    .boolean()
-    .default(false)
-    .describe('A thread of its own for the drive; of virtio-blk and virtio-scsi'),
-  queues: whole(1, 64)
-    .optional()
-    .describe("Of virtio-blk, virtio-scsi and nvme; qemu's own number by default"),
-  throttle: throttleSchema.optional().describe('Limits that qemu keeps'),
+const passthroughSchema = z.strictObject({
+  pci: z
+    .string(PCI)
+    .regex(/^[\da-f]{4}:[\da-f]{2}:[01][\da-f]\.[0-7]$/, PCI)
+    .describe('The address of its PCI function, as lspci -D shows it'),
+  overwrite: z.string().optional().describe('yes-destroy-ADDRESS: what is on its disk may be lost'),
 })
+
+/** One virtual disk. */
+export const driveSchema = z
+  .strictObject({
+    tier: z.string('the name of a tier').optional().describe('The tier that holds the image'),
+    passthrough: passthroughSchema
+      .optional()
+      .describe('Instead of a tier: a disk controller of the host, which the guest gets whole'),
+    bus: z.enum(BUSES).default('virtio-blk').describe('The interface that the guest sees'),
+    format: z.enum(FORMATS).default('qcow2').describe('Image format'),
+    size: bytes('1MiB').optional().describe('Virtual size; a passed-through disk has its own'),
+    preallocation: z
+      .enum(PREALLOCATIONS)
+      .default('off')
+      .describe('What of the image is laid out beforehand; metadata is for qcow2'),
+    clusterSize: bytes('512B', '2MiB')
+      .refine((size) => Number.isInteger(Math.log2(size)), 'a power of two')
+      .optional()
+      .describe('Of qcow2; 64KiB by default'),
+    lazyRefcounts: z.boolean().default(false).describe('Of qcow2: reference counts written late'),
+    extendedL2: z.boolean().default(false).describe('Of qcow2: clusters of 32 subclusters'),
+    backing: whole(0, 16)
+      .default(0)
+      .describe(
+        'How many images lie under the qcow2 image; the lowest is a full one, vms share them',
+      ),
+    cache: z.enum(CACHES).default('none').describe("qemu's cache mode"),
+    aio: z.enum(AIOS).default('threads').describe('How qemu submits I/O to the host'),
+    discard: z
+      .enum(DISCARDS)
+      .default('ignore')
+      .describe("Whether the guest's discards reach the image"),
+    detectZeroes: z
+      .enum(DETECT_ZEROES)
+      .default('off')
+      .describe('Whether writes of zeros become something cheaper'),
+    iothread: z
+      .boolean()
+      .default(false)
+      .describe('A thread of its own for the drive; of virtio-blk and virtio-scsi'),
+    queues: whole(1, 64)
+      .optional()
+      .describe("Of virtio-blk, virtio-scsi and nvme; qemu's own number by default"),
+    throttle: throttleSchema.optional().describe('Limits that qemu keeps'),
+  })
+  .meta({ oneOf: [{ required: ['tier', 'size'] }, { required: ['passthrough'] }] })
+
+const PHASE = 'the name of a phase: letters, digits, _, . and -'
 
 const balloon = z.strictObject({
   target: bytes('32MiB', '1TiB')
     .optional()
     .describe('What the guest is to be left with; all of its memory by default'),
-  at: name
+  at: z
+    .string(PHASE)
+    .regex(/^[\w.-]{1,64}$/, PHASE)
     .optional()
     .describe('The phase with whose beginning the target is set; from the start by default'),
   freePageReporting: z

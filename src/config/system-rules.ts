@@ -21,7 +21,12 @@ export function rootDrive({ system, drives }: Guest): string | undefined {
 /** Why the system does not fit on its drive. Paths begin at the guest. */
 export function systemProblems(guest: Guest): Problem[] {
   const root = rootDrive(guest)
-  const size = root === undefined ? undefined : guest.drives?.[root]?.size
+  const drive = root === undefined ? undefined : guest.drives?.[root]
+  if (drive?.passthrough) {
+    const message = 'expected a tier for the first drive, which the system is on, got passthrough'
+    return [{ path: ['drives', root!], at: 'key', message }]
+  }
+  const size = drive?.size
   if (guest.system !== 'debian' || size === undefined || size >= DEBIAN_BYTES) return []
   const message = `expected at least ${formatBytes(DEBIAN_BYTES)} for the system debian, which is on it, got ${formatBytes(size)}`
   return [{ path: ['drives', root!, 'size'], at: 'value', message }]

@@ -42,7 +42,9 @@ const emulate = z.strictObject({
   bytesPerSecond: bytes('512KiB')
     .optional()
     .describe('How much it reads in a second at the most, and how much it writes'),
-  parallel: whole(1, 64)
+  // FUSE keeps 12 requests under way at the most (fs/fuse/inode.c: FUSE_DEFAULT_MAX_BACKGROUND), some of them waiting:
+  // 16 at a time would be ten.
+  parallel: whole(1, 8)
     .optional()
     .describe('How many requests it serves at a time; one by default'),
 })

@@ -30,7 +30,8 @@ export const whole = (minimum: number, maximum: number) => {
   return z.int(expected).min(minimum, expected).max(maximum, expected)
 }
 
-const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
+/** What is expected of a size. */
+export const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
 const TIME = 'a duration with a unit, such as 10ms, 30s or 5m'
 
 /** A size such as `4GiB`, in bytes. */

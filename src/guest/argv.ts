@@ -1,8 +1,15 @@
 import { BALLOON_ID } from '../source/balloon.ts'
-import { blockNode, throttleGroup } from './block-node.ts'
+import { blockNode, passwordSecret, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
 import { mediumDevice, mediumNode } from './media.ts'
-import { type BalloonPlan, type BootPlan, type VmPlan, vmFiles } from './plan.ts'
+import {
+  type BalloonPlan,
+  type BootPlan,
+  driveId,
+  type PassthroughPlan,
+  type VmPlan,
+  vmFiles,
+} from './plan.ts'
 
 // The command line of a vm. Values that may hold commas go in as JSON, which -blockdev has taken since 2.9 and -device
 // since 6.2; where only the comma syntax is there, commas are doubled. https://www.qemu.org/docs/master/system/invocation.html
@@ -36,11 +43,12 @@ export function qemuArgv(plan: VmPlan): string[] {
     serialPort('phase', files.phase, files.phaseLog),
     kernel(plan.boot, files.initrd),
     Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
-    json('-object', [...objects, ...limits]),
+    json('-object', [...objects, ...limits, ...plan.drives.flatMap(passwordSecret)]),
     json('-blockdev', [...plan.drives.map(blockNode), ...media.map(mediumNode)]),
     json('-device', [
       ...(plan.balloon ? [balloonDevice(plan.balloon)] : []),
       ...devices,
+      ...(plan.passthrough ?? []).map(passedDevice),
       ...mediumDevices,
     ]),
     plan.seed ? seedDrive(files.seed) : [],
@@ -104,6 +112,12 @@ function serialPort(id: string, path: string, log: string): string[] {
     '-serial',
     `chardev:${id}`,
   ]
+}
+
+/** qemu's: https://www.kernel.org/doc/html/latest/driver-api/vfio.html */
+function passedDevice({ name, pci, guestAddress }: PassthroughPlan): Record<string, unknown> {
+  const addr = guestAddress.replace(/^0000:00:/, '')
+  return { driver: 'vfio-pci', host: pci, id: driveId({ name }), bus: 'pci.0', addr }
 }
 
 /** A guest that runs out of memory gets its own back from the balloon before it kills a process. */

@@ -1,4 +1,5 @@
 import type { Backend } from '../attribution/records.ts'
+import { parseNetworkUrl } from '../config/network-url.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 import type { DrivePlan } from './plan.ts'
 
@@ -79,18 +80,33 @@ function cacheOptions({ cache }: DrivePlan): Options {
   return { direct, 'no-flush': noFlush }
 }
 
-/** The node that opens what holds the data. */
-function protocolNode(drive: DrivePlan, backend: Backend, name: string): Options {
-  return { 'node-name': name, ...protocol(backend, drive.aio), cache: cacheOptions(drive) }
+/** The password of a network drive, which qemu reads from its file before it becomes somebody else. */
+export function passwordSecret({ name, backend }: DrivePlan): Options[] {
+  if (backend.kind !== 'url' || backend.passwordFile === undefined) return []
+  return [{ 'qom-type': 'secret', id: secretId(name), file: backend.passwordFile }]
 }
 
-function protocol(backend: Backend, aio: DrivePlan['aio']): Options {
+function secretId(drive: string): string {
+  return `secret-${drive}`
+}
+
+/** The node that opens what holds the data. */
+function protocolNode(drive: DrivePlan, backend: Backend, name: string): Options {
+  return { 'node-name': name, ...protocol(drive, backend), cache: cacheOptions(drive) }
+}
+
+function protocol({ name, aio }: DrivePlan, backend: Backend): Options {
   switch (backend.kind) {
     case 'file':
       return { driver: 'file', filename: backend.path, aio }
     case 'device':
       return { driver: 'host_device', filename: backend.path, aio }
-    case 'url':
-      return { driver: new URL(backend.url).protocol.replace(/[:+].*/, '') }
+    case 'url': {
+      const found = parseNetworkUrl(backend.url)
+      if ('problem' in found) throw new TypeError(found.problem)
+      const { options, secret } = found.disk
+      const password = secret !== undefined && backend.passwordFile !== undefined
+      return { ...options, ...(password && { [secret]: secretId(name) }) }
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Backend, VmIdentity } from '../attribution/records.ts'
+import type { ImageDriveConfig, PassthroughConfig } from '../config/passthrough.ts'
 import type { DriveConfig, GuestConfig } from '../config/schema.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 
@@ -26,6 +27,8 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   /** The system may never say a word: that it powers off is then a good end. */
   mayBeSilent?: boolean
   drives: DrivePlan[]
+  /** Drives that are disk controllers of the host's; absent without one. */
+  passthrough?: PassthroughPlan[]
   /** Seconds. */
   deadlines: GuestConfig['deadlines']
   /** The uid that qemu takes on; absent when kvmio itself is not root. */
@@ -74,7 +77,7 @@ export interface BalloonPlan {
   pollSeconds: number
 }
 
-export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
+export interface DrivePlan extends Omit<ImageDriveConfig, 'size' | 'backing'> {
   /** Also the disk's serial number. */
   name: string
   sizeBytes: number
@@ -89,6 +92,20 @@ export interface DrivePlan extends Omit<DriveConfig, 'size' | 'backing'> {
 export interface SourcePlan {
   path: string
   format: DriveConfig['format']
+}
+
+/** A disk controller that the guest gets whole. */
+export interface PassthroughPlan extends PassthroughConfig {
+  /** Of the function in the guest, which finds the drive by it: its disk has a serial number of the maker's. */
+  guestAddress: string
+}
+
+// From the end of the machine's bus, since qemu fills it from the beginning.
+const LAST_SLOT = 0x1f
+
+/** Where the guest sees its n-th passed-through function. */
+export function guestPciAddress(index: number): string {
+  return `0000:00:${(LAST_SLOT - index).toString(16).padStart(2, '0')}.0`
 }
 
 /** One image of a backing chain. */
@@ -130,5 +147,17 @@ export function identityOf(plan: VmPlan): VmIdentity {
     id: driveId(drive),
     direct: CACHE_MODES[drive.cache].direct,
   }))
-  return { name, study, case: plan.case, slot, guest, system, workload, accelerator, drives }
+  const passthrough = plan.passthrough?.map(({ name, pci }) => ({ name, pci }))
+  return {
+    name,
+    study,
+    case: plan.case,
+    slot,
+    guest,
+    system,
+    workload,
+    accelerator,
+    drives,
+    ...(passthrough && { passthrough }),
+  }
 }

@@ -41,8 +41,7 @@ export async function startQemu(
     const args = qemuArgv(plan)
     const { pid, ended } = await startDetached({
       name,
-      file: binary,
-      args,
+      ...withLockedMemory(plan, binary, args),
       cwd: plan.directory,
       output: log.fd,
     })
@@ -50,6 +49,19 @@ export async function startQemu(
   } finally {
     await log.close()
   }
+}
+
+// What qemu needs beside the guest's memory, as much as libvirt gives it: the devices' own memory is mapped too.
+const LOCKED_BESIDE_BYTES = 2 ** 30
+
+/**
+ * A device that reaches into the guest's memory has it locked, and each time that the guest's firmware moves a piece of
+ * it, it is locked anew: by a qemu that is no longer root, and so under the limit of that user (8 MiB on Debian 12).
+ */
+function withLockedMemory(plan: VmPlan, file: string, args: string[]) {
+  if (!plan.passthrough) return { file, args }
+  const limit = plan.memoryBytes + LOCKED_BESIDE_BYTES
+  return { file: 'prlimit', args: [`--memlock=${limit}`, file, ...args] }
 }
 
 /** What qemu hands to the guest beside its drives. */

@@ -217,6 +217,15 @@ export const vmDevice = io(
 )
 
 export const device = io('device', ['device'], 'as the host has it (/proc/diskstats)', EACH)
+export const tierClient = io(
+  'tier_client',
+  ['tier'],
+  'by the client of the network filesystem (NFS: /proc/self/mountstats; Lustre: llite stats)',
+  [
+    ...['readsCompleted', 'readBytes', 'readSeconds', 'writesCompleted', 'writtenBytes'],
+    ...['writeSeconds', 'flushes', 'flushSeconds'],
+  ] as const,
+)
 export const deviceUnattributed = io(
   'device_unattributed',
   ['device'],
@@ -313,8 +322,9 @@ export const driveInfo = gauge(
     'iothread',
     'queues',
     'throttle',
+    'pci',
   ],
-  '1; one a drive, until its study ends. An option that its bus or format does not have, or that is left to qemu, is empty.',
+  '1; one a drive, until its study ends. An option that its bus or format does not have, or that is left to qemu, is empty. Of a drive with bus="passthrough" the guest alone has counters, kvmio_guest_disk_*.',
 )
 export const runInfo = gauge(
   'run_info',

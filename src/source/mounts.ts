@@ -85,7 +85,7 @@ function parseRow(row: string, file: string, line: number): Mount {
 }
 
 /** The kernel writes space, tab, newline, backslash and # as \ooo (fs/seq_file.c: mangle_path). */
-function unescaped(field: string): string {
+export function unescaped(field: string): string {
   return field.replace(/\\([0-3][0-7]{2})/g, (_, code) => String.fromCharCode(parseInt(code, 8)))
 }
 

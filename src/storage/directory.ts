@@ -24,6 +24,7 @@ export async function openDirectory(
   tier.filesystem = mount.filesystem
   const name = device && (await deviceName(context.procRoot, device))
   if (name) tier.device = name
+  else tier.mount = { point: mount.mountPoint, source: mount.source }
 }
 
 async function makeDirectory(directory: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { open, rm, stat } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { TierConfig } from '../config/schema.ts'
 import { codeOf, UnavailableError } from '../lib/errors.ts'
 import { formatBytes } from '../lib/quantities.ts'
@@ -21,19 +22,28 @@ export async function prepareDiskFile(
   if (found && !ours) {
     throw new UnavailableError(`${files.image} was not written by kvmio; move it away`)
   }
-  const same = before?.made && before.type === type && before.sizeBytes === sizeBytes
+  const same = before?.made && isMadeAs(before, { type, sizeBytes, mkfs })
   const allocated = found ? found.blocks * 512 : 0
   await checkSpace(files, sizeBytes, allocated)
   if (before && same && found?.size === sizeBytes) return before
-  const record: DiskRecord = { type, sizeBytes, made: false }
+  const record: DiskRecord = { type, sizeBytes, mkfs, made: false }
   await rm(files.image, { force: true })
   await writeDiskRecord(files, record)
   await createSparse(files, record)
   await makeFilesystem({ type, name, words: mkfs, path: files.image }, signal)
-  await sync(files.image)
+  await syncFile(files.image)
   const made = { ...record, made: true }
   await writeDiskRecord(files, made)
   return made
+}
+
+/** Whether a filesystem was made as the config wants it now. */
+export function isMadeAs(
+  record: DiskRecord,
+  wanted: Required<Pick<DiskRecord, 'type' | 'sizeBytes' | 'mkfs'>>,
+): boolean {
+  const { type, sizeBytes, mkfs = [] } = record
+  return isDeepStrictEqual({ type, sizeBytes, mkfs }, wanted)
 }
 
 /** One that was created just before kvmio was killed has no inode in the record yet, and nothing in it. */
@@ -53,7 +63,8 @@ async function createSparse(files: DiskFiles, record: DiskRecord): Promise<void>
   }
 }
 
-async function sync(path: string): Promise<void> {
+/** Until what was written is on the disk under it. */
+export async function syncFile(path: string): Promise<void> {
   const file = await open(path, 'r+')
   try {
     await file.sync()

@@ -11,10 +11,22 @@ const diskRecord = z.object({
   sizeBytes: z.int(),
   /** Of the loop file that kvmio wrote: another one at its place is not ours to overwrite. */
   inode: z.int().optional(),
+  /** The block device in place of a loop file, as the config names it. */
+  device: z.string().optional(),
+  /** Of the filesystem that kvmio made on a device, chosen before mkfs: what has another one is not ours. */
+  uuid: z.string().optional(),
+  /** The words that the config gave to mkfs. */
+  mkfs: z.array(z.string()).optional(),
+  /** The options that the config gave to mount. */
+  mount: z.array(z.string()).optional(),
   /** Whether mkfs has ended well. */
   made: z.boolean(),
   /** Of the emulated disk, in milliseconds. */
   serviceMs: z.int().optional(),
+  /** Of the emulated disk. */
+  bytesPerSecond: z.int().optional(),
+  /** Of the emulated disk: how many requests at a time, when it is more than one. */
+  parallel: z.int().optional(),
   /** What is up now, or was when kvmio was killed. */
   live: z
     .object({
@@ -25,6 +37,8 @@ const diskRecord = z.object({
       nbdfuse: daemon.optional(),
       /** The loop device's name. */
       loop: z.string().optional(),
+      /** The name of the device that is mounted in place of a loop device. */
+      device: z.string().optional(),
     })
     .optional(),
 })

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { realpath, rm } from 'node:fs/promises'
 import { FILESYSTEMS } from '../config/tier-schema.ts'
 import { messageOf } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
@@ -107,10 +107,14 @@ async function attempt(
 
 /** The steps that a killed kvmio had begun end after it: a mount would come when nobody looks any more. */
 async function endSteps(files: DiskFiles, procRoot: string): Promise<void> {
+  const named = (await readDiskRecord(files).catch(() => undefined))?.device
+  const device = named && (await realpath(named).catch(() => named))
   const steps = [
     ...['mount', 'umount'].map((program) => [program, files.mountPoint] as const),
     ...[files.exported, files.image].map((file) => ['losetup', file] as const),
-    ...FILESYSTEMS.map((type) => [`mkfs.${type}`, files.image] as const),
+    ...[files.image, ...(device === undefined ? [] : [device])].flatMap((path) =>
+      FILESYSTEMS.map((type) => [`mkfs.${type}`, path] as const),
+    ),
   ]
   for (const [program, word] of steps) {
     for (const step of await findDaemons(procRoot, program, word)) {

@@ -5,6 +5,7 @@ import { readMounts } from '../source/mounts.ts'
 import { diskFiles } from './disk-record.ts'
 import { type TeardownContext, takeDownDisk } from './disk-teardown.ts'
 import { backingFiles } from './loop.ts'
+import { releaseOrphanDevice } from './raw-device.ts'
 import { removeOrphanVolumes, volumeTag } from './volume-group.ts'
 
 /**
@@ -22,8 +23,9 @@ export async function removeOrphans(
   if (root === undefined) return []
   const lines: string[] = []
   for (const name of await namesOf(root, context)) {
-    const { removed, left } = await takeDownDisk(diskFiles(root, name), name, context)
-    lines.push(...removed, ...left)
+    const disk = await takeDownDisk(diskFiles(root, name), name, context)
+    const device = await releaseOrphanDevice(name, { ...context, stateDir: root })
+    lines.push(...disk.removed, ...disk.left, ...device.removed, ...device.left)
   }
   const { removed, left } = await removeOrphanVolumes(volumeTag(root), context.procRoot)
   return [...lines, ...removed, ...left]

@@ -17,6 +17,7 @@ const PACKAGES: Record<string, string> = {
   mount: 'mount',
   umount: 'mount',
   setsid: 'util-linux',
+  wipefs: 'util-linux',
   nbdkit: 'nbdkit',
   nbdfuse: 'libnbd-bin',
   'qemu-img': 'qemu-utils',

@@ -1,10 +1,11 @@
 import type { Vm } from '../attribution/records.ts'
-import type { GuestConfig, PackageSet } from '../config/schema.ts'
+import type { GuestConfig, PackageSet, StudyConfig } from '../config/schema.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import type { VmRegistry } from '../guest/registry.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Leases } from '../storage/lease.ts'
+import type { FunctionContext } from '../storage/passthrough.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyEvent } from './event.ts'
 
@@ -22,6 +23,8 @@ export interface StudyContext {
   journal: Journal
   registry: VmRegistry
   leases: Leases
+  /** Where functions that are passed through are, and what is remembered of them. */
+  functions: FunctionContext
   vm: VmContext
   tier(name: string): OpenTier | undefined
   /** The built-in system; built when it is first asked for. */
@@ -30,6 +33,8 @@ export interface StudyContext {
   packageDrive(packages: PackageSet): Promise<string>
   /** The built-in disk image; built when it is first asked for. */
   debian(): Promise<{ image: string }>
+  /** Why this host cannot run a case of that guest and study, its tiers aside: they have been opened. */
+  lack(guest: GuestConfig, study: StudyConfig): Promise<string | undefined>
   /** What `accel: auto` comes out as on this host. */
   accelerator(guest: GuestConfig): Promise<VmPlan['accelerator']>
   /** Versions and host facts, for the manifest of each run. */

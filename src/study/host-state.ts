@@ -13,7 +13,7 @@ export async function settleBefore(
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { procRoot } = context.vm
+  const { procRoot, hierarchy } = context.vm
   const drives = plans.flatMap(({ drives }) => drives)
   // What other vms have mapped stays in the page cache, and all vms of the appliance have the same kernel.
   const boot = hostCache === 'cold' ? [] : plans.flatMap(filesToBoot)
@@ -21,7 +21,17 @@ export async function settleBefore(
   const files = [...new Set([...boot, ...images])]
   const directories = directoriesOf(drives, context)
   const hostCached = drives.some(isHostCached)
-  await prepareHostCache({ hostCache, directories, files, hostCached, procRoot, signal })
+  // v1 counts what is written back for nobody, whoever made the file.
+  const disowned = hierarchy?.version === 2 ? drives.filter(isHostCached).flatMap(ownFile) : []
+  await prepareHostCache({
+    hostCache,
+    directories,
+    files,
+    disowned,
+    hostCached,
+    procRoot,
+    signal,
+  })
 }
 
 /** After their end: what they wrote is on its device. */
@@ -54,6 +64,10 @@ function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
   const isCopy = source !== undefined && backing.length === 0
   const layers = hostCache === 'cold' || isCopy ? [{ backend }, ...backing] : backing
   return layers.flatMap(({ backend }) => (backend.kind === 'url' ? [] : [backend.path]))
+}
+
+function ownFile({ backend }: DrivePlan): string[] {
+  return backend.kind === 'file' ? [backend.path] : []
 }
 
 function isHostCached({ cache }: DrivePlan): boolean {

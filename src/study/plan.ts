@@ -1,5 +1,6 @@
 import { busProblems, driveProblems } from '../config/drive-rules.ts'
 import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
+import { imageDrives } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
@@ -42,7 +43,8 @@ function guestProblem(guest: GuestConfig): string | undefined {
   if (balloon !== undefined) return `balloon: ${balloon}`
   for (const [name, drive] of Object.entries(guest.drives)) {
     const [problem] = driveProblems(drive)
-    if (problem !== undefined) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
+    if (problem !== undefined)
+      return `${['drives', name, ...problem.path].join('.')}: ${problem.message}`
   }
   const [problem] = [...busProblems(guest.drives), ...systemProblems(guest)]
   return problem && `${problem.path.join('.')}: ${problem.message}`
@@ -56,7 +58,7 @@ function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): s
 
 /** The tiers that a guest's drives stand on. */
 export function tiersOf(guest: GuestConfig): string[] {
-  return [...new Set(Object.values(guest.drives).map(({ tier }) => tier))]
+  return [...new Set(imageDrives(guest).map(([, { tier }]) => tier))]
 }
 
 /** The order of a block: random, and the same again for the same seed and block. */

@@ -8,6 +8,7 @@ import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/
 import { messageOf } from '../lib/errors.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { giveBackFunctions, takeFunctions } from './functions.ts'
 import { settleAfter, settleBefore } from './host-state.ts'
 import { createImages, createShared, keepImage, removeImages } from './images.ts'
 import { LoadRecorder } from './load-recorder.ts'
@@ -51,6 +52,7 @@ export async function startRun(
     try {
       await shared
       await createImages(member.plan, context, signal)
+      await takeFunctions(member.plan, context)
     } catch (error) {
       endUnstarted(member, given(error), context)
     }
@@ -160,6 +162,7 @@ async function finishRun(
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
     await removeImages(plans, context)
+    await giveBackFunctions(plans, context)
   }
   const { outcome, reason } = kept ?? verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)

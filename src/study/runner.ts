@@ -1,20 +1,20 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isOwnInstaller } from '../config/install-rules.ts'
+import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
-import { rootDrive } from '../config/system-rules.ts'
-import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
-import { checkSource } from '../storage/source-image.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { withFunctions } from './functions.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
+import { systemSource, withSystem } from './system-source.ts'
 import { planVms } from './vm-plans.ts'
 
 export interface StudyTask {
@@ -41,7 +41,11 @@ export async function runStudy(
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
-  const cases = planCases(study, guest).map((point) => withHost(point, cold, context))
+  const cases: CasePlan[] = []
+  for (const planned of planCases(study, guest)) {
+    const point = await withHost(planned, cold, context)
+    cases.push(await withSystem(await withFunctions(point, context), context, signal))
+  }
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -126,7 +130,7 @@ async function runCase(
   signal: AbortSignal,
 ): Promise<RunSummary | undefined> {
   const { journal, onEvent } = context
-  const tiers = tiersOf(point.guest)
+  const tiers = [...tiersOf(point.guest), ...passedThrough(point.guest).map(({ pci }) => pci)]
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
     const plans = planVms(studyName, point, {
@@ -174,27 +178,19 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-/** The image that the system on the guest's first drive comes from; undefined when it is on none. */
-async function systemSource(
-  guest: GuestConfig,
+/**
+ * What this host lacks for a case is the case's reason to be skipped: it is neither passed nor failed. `cold` is why
+ * the host's page cache cannot be emptied.
+ */
+async function withHost(
+  point: CasePlan,
+  cold: string | undefined,
   context: StudyContext,
-  signal: AbortSignal,
-): Promise<SourcePlan | undefined> {
-  const { system, drives } = guest
-  const name = rootDrive(guest)
-  if (name === undefined) return undefined
-  const source: SourcePlan =
-    typeof system === 'object' && 'image' in system
-      ? { path: system.image, format: system.format }
-      : { path: (await context.debian()).image, format: 'raw' }
-  await checkSource(source, { name, sizeBytes: drives[name]!.size }, signal)
-  return source
-}
-
-/** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
-function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
+): Promise<CasePlan> {
   if (point.skip !== undefined) return point
   if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const lack = await context.lack(point.guest, point.study)
+  if (lack !== undefined) return { ...point, skip: lack }
   const placement = placementProblem(
     point.guest,
     point.study.vms,

@@ -1,8 +1,18 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
+import { passedThrough } from '../config/passthrough.ts'
 import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
+
 import { rootDrive } from '../config/system-rules.ts'
-import type { BalloonPlan, DrivePlan, SourcePlan, VmPlan } from '../guest/plan.ts'
+import {
+  type BalloonPlan,
+  type DrivePlan,
+  guestPciAddress,
+  type PassthroughPlan,
+  type SourcePlan,
+  type VmPlan,
+} from '../guest/plan.ts'
+
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import { workloadFiles, workloadWords } from '../guest/systems/workload-words.ts'
 import { drivesOf } from './drives.ts'
@@ -32,6 +42,7 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
   return Array.from({ length: study.vms }, (_, index) => {
     const slot = index + 1
     const name = `${studyName}-${point.name}-${slot}`
+    const passthrough = planPassthrough(point.guest)
     return {
       name,
       study: studyName,
@@ -49,6 +60,7 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
         ? planInstall(study.workload, point, slot, placement)
         : planSystem(point.guest, study.workload, placement)),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
+      ...(passthrough.length > 0 && { passthrough }),
       deadlines: point.guest.deadlines,
       runAs: placement.runAs,
       cgroup: placement.cgroup && join(placement.cgroup, name),
@@ -56,28 +68,40 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
   })
 }
 
+function planPassthrough(guest: GuestConfig): PassthroughPlan[] {
+  return passedThrough(guest).map((drive, index) => ({
+    ...drive,
+    guestAddress: guestPciAddress(index),
+  }))
+}
+
 /** What the machine starts, and how the guest gets to know its workload. */
 function planSystem(
-  { system, drives }: GuestConfig,
+  guest: GuestConfig,
   workload: WorkloadConfig,
   { appliance }: Placement,
 ): Pick<VmPlan, 'boot' | 'files' | 'seed' | 'mayBeSilent'> {
-  const names = Object.keys(drives)
+  const { system } = guest
+  const names = Object.keys(guest.drives)
+  const passed = planPassthrough(guest).map(({ name, guestAddress: address }) => ({
+    name,
+    address,
+  }))
   const files = workloadFiles(workload)
   const given = Object.keys(files).length > 0 ? { files } : {}
   if (system === 'appliance') {
     if (!appliance) throw new TypeError('a guest of the appliance was planned without it')
     const { kernel, initrd } = appliance
-    return { boot: { kernel, initrd, append: applianceAppend(workload, names) }, ...given }
+    return { boot: { kernel, initrd, append: applianceAppend(workload, names, passed) }, ...given }
   }
   if (typeof system === 'object' && 'kernel' in system) {
     const { kernel, initrd, append } = system
-    const words = `${applianceAppend(workload, names)} ${append}`.trim()
+    const words = `${applianceAppend(workload, names, passed)} ${append}`.trim()
     return { boot: { kernel, initrd, append: words }, ...given }
   }
   const root = names[0]!
   const boot = { drive: root }
-  const words = workloadWords(workload, names, root)
+  const words = workloadWords(workload, names, root, passed)
   if (system !== 'debian' && system.seed === 'nocloud') return { boot, seed: { words, files } }
   const told = { ...files, words: `${words.join(' ')}\n` }
   return system === 'debian' ? { boot, files: told } : { boot, files: told, mayBeSilent: true }

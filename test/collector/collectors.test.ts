@@ -1,8 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import type { Tier } from '../../src/attribution/records.ts'
 import { createCollectors } from '../../src/collector/all.ts'
 import { cgroup } from '../../src/collector/cgroup.ts'
+import { client } from '../../src/collector/client.ts'
 import { type Collector, collectAll } from '../../src/collector/collector.ts'
 import { createDiskstatsCollector } from '../../src/collector/diskstats.ts'
 import { guest } from '../../src/collector/guest.ts'
@@ -357,4 +360,81 @@ t.test('totals of a device go on over a wrap of its times', async (t) => {
   await writeFile(`${root}/proc/diskstats`, line(500))
   const samples = await collector.collect(scrape)
   t.strictSame(valuesOf(samples, m.device.readSeconds), { vda: (2 ** 32 + 500) / 1000 })
+})
+
+t.test('clients of network filesystems', async (t) => {
+  const root = await folder(t)
+  const [mountstats, llite] = await Promise.all(
+    ['constructed-nfs/proc/self/mountstats', 'constructed-lustre/2.15'].map((path) =>
+      readFile(fixture(path), 'utf8'),
+    ),
+  )
+  for (const [path, text] of [
+    ['proc/self/mountstats', mountstats!],
+    ['proc/fs/lustre/llite/images-ffff8804abcd/stats', llite!],
+  ] as const) {
+    await mkdir(dirname(join(root, path)), { recursive: true })
+    await writeFile(join(root, path), text)
+  }
+  const tierOf = (name: string, filesystem: string, point: string, source: string): Tier => ({
+    ...{ name, kind: 'directory', filesystem, mount: { point, source } },
+  })
+  const tiers = [
+    tierOf('filer', 'nfs4', '/mnt/images', '127.0.0.1:/srv/images'),
+    tierOf('unmounted', 'nfs', '/mnt/nowhere', 'filer:/x'),
+    tierOf('lake', 'lustre', '/mnt/lake', 'mgs@tcp:/images'),
+    tierOf('memory', 'tmpfs', '/run', 'tmpfs'),
+    { name: 'local', kind: 'directory' as const, filesystem: 'ext4', device: 'vda' },
+  ]
+  const scrape = await scrapeOf(t, { root, tiers })
+  const samples = await client.collect(scrape)
+  t.strictSame(valuesOf(samples, m.tierClient.writesCompleted), { filer: 40, lake: 2 })
+  t.strictSame(valuesOf(samples, m.tierClient.writtenBytes), { filer: 10_485_760, lake: 5_242_880 })
+  t.strictSame(valuesOf(samples, m.tierClient.readSeconds), { filer: 0.12, lake: 0.0125 })
+  t.strictSame(valuesOf(samples, m.tierClient.flushes), { filer: 4, lake: 3 })
+  t.strictSame(scrape.errors, [])
+  t.strictSame(
+    await client.collect(await scrapeOf(t, { tiers: [tiers[4]!] })),
+    [],
+    'nobody is asked',
+  )
+})
+
+t.test('tiers that are a device, or a volume group that nobody can ask', async (t) => {
+  const tiers: Tier[] = [
+    { name: 'bare', kind: 'device', target: '/dev/sdb', device: 'sdb', sizeBytes: 1024 },
+    { name: 'net', kind: 'url', target: 'nbd://host/{vm}' },
+    { name: 'lvm', kind: 'volumeGroup', target: 'vg0', unavailable: 'needs root' },
+  ]
+  const samples = await tier.collect(await scrapeOf(t, { tiers }))
+  t.strictSame(valuesOf(samples, m.tierSpace.size), { bare: 1024 })
+  t.strictSame(valuesOf(samples, m.tierSpace.free), {})
+  t.strictSame(valuesOf(samples, m.tierInfo), {
+    'bare device   /dev/sdb': 1,
+    'net url   nbd://host/{vm}': 1,
+    'lvm volumeGroup   vg0': 1,
+  })
+})
+
+t.test('the device of a logical volume is shown while a vm has it', async (t) => {
+  const files = {
+    'sys/block/dm-0/dev': '253:0\n',
+    'sys/block/dm-0/dm/name': 'vg0-kvmio--demo--1.root\n',
+    'sys/block/dm-0/slaves/vda': '',
+    'sys/block/dm-1/dev': '253:1\n',
+    'sys/block/dm-1/dm/name': 'vg0-kvmio--demo--2.root\n',
+  }
+  const root = await hostWith(t, files)
+  const backend = { kind: 'device' as const, path: '/dev/vg0/kvmio-demo-1.root' }
+  const vms = [vm('demo-1', { drives: [drive('root', { backend })] })]
+  const scrape = await scrapeOf(t, { root, vms, showsDevice: () => false })
+  const samples = await createDiskstatsCollector().collect(scrape)
+  const shown = samples.filter(({ family }) => family === m.deviceInfo)
+  t.strictSame(
+    shown.map(({ labels }) => [labels.device, labels.leaf]),
+    [
+      ['dm-0', 'false'],
+      ['vda', 'true'],
+    ],
+  )
 })

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { KnownVm } from '../../src/attribution/records.ts'
@@ -8,6 +9,7 @@ import { catalog } from '../../src/metrics/catalog.ts'
 import { renderSamples } from '../../src/metrics/render.ts'
 import { MemorySampler } from '../../src/sampler/memory-sampler.ts'
 import { golden } from '../golden.ts'
+import { fixture } from '../source/fixtures.ts'
 import { findTool, lacking } from '../tools.ts'
 import {
   answering,
@@ -54,7 +56,8 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
   const { tiers, directory } = await twoTiers(t)
   // The recorded host had no file under its loop device any more.
   const backing = { 'sys/block/loop0/loop/backing_file': '/var/lib/kvmio/sata-7200/disk.img\n' }
-  const root = await hostWith(t, backing)
+  const mountstats = await readFile(fixture('constructed-nfs/proc/self/mountstats'), 'utf8')
+  const root = await hostWith(t, { ...backing, 'proc/self/mountstats': mountstats })
   const clock = { now: 0 }
   const [before, now] = await Promise.all([
     recordedBlockstats('paused'),
@@ -133,6 +136,12 @@ async function twoTiers(t: Parameters<typeof scrapeOf>[0]) {
       ratedTransactionsPerSecond: 400,
     },
     { name: 'sata-7200', kind: 'filesystem' as const, unavailable: 'no loop devices' },
+    {
+      name: 'filer',
+      kind: 'directory' as const,
+      filesystem: 'nfs4',
+      mount: { point: '/mnt/images', source: '127.0.0.1:/srv/images' },
+    },
   ]
   return { tiers, directory }
 }

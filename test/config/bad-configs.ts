@@ -126,7 +126,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key of a drive',
     drive('{ tier: local, size: 1GiB, cahce: none }'),
-    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
+    '4:57: guests.student.drives.root.cahce: unknown key; known keys are tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
   ],
   [
     'a key that is a number',
@@ -258,6 +258,48 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     'no size',
     drive('{ tier: local }'),
     '4:24: guests.student.drives.root.size: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got nothing',
+  ],
+  [
+    'a drive that is nowhere',
+    drive('{ size: 1GiB }'),
+    '4:24: guests.student.drives.root: expected exactly one of tier and passthrough, got neither',
+  ],
+  [
+    'a drive in two places',
+    drive('{ tier: local, passthrough: { pci: 0000:01:00.0 } }'),
+    '4:24: guests.student.drives.root: expected exactly one of tier and passthrough, got both',
+  ],
+  [
+    'a PCI function by another name',
+    drive('{ passthrough: { pci: nvme0 } }'),
+    '4:52: guests.student.drives.root.passthrough.pci: expected the address of a PCI function, such as 0000:01:00.0, got "nvme0"',
+  ],
+  [
+    'a size of a disk that has its own',
+    drive('{ passthrough: { pci: 0000:01:00.0 }, size: 1GiB }'),
+    '4:68: guests.student.drives.root.size: expected no size beside passthrough: it is for a drive on a tier',
+  ],
+  [
+    'a cache of what passes the host by',
+    drive('{ passthrough: { pci: 0000:01:00.0 }, cache: writeback }'),
+    '4:68: guests.student.drives.root.cache: expected no cache beside passthrough: it is for a drive on a tier',
+  ],
+  [
+    'another disk given up than the one that is passed through',
+    drive('{ passthrough: { pci: 0000:01:00.0, overwrite: yes-destroy-root } }'),
+    '4:77: guests.student.drives.root.passthrough.overwrite: expected yes-destroy-0000:01:00.0 or nothing, got "yes-destroy-root"',
+  ],
+  [
+    'one function as two drives',
+    guest(
+      '{ drives: { a: { passthrough: { pci: 0000:01:00.0 } }, b: { passthrough: { pci: 0000:01:00.0 } } } }',
+    ),
+    '4:92: guests.student.drives.b.passthrough.pci: expected a function of its own, got that of drive a: 0000:01:00.0',
+  ],
+  [
+    'one function in two vms',
+    `${drive('{ passthrough: { pci: 0000:01:00.0 } }')}studies:\n  demo: { guest: student, vms: 2, workload: { idle: {} } }\n`,
+    '6:32: studies.demo.vms: drive root is passed through, for one vm at a time, got 2 vms at once',
   ],
   [
     'no drives',
@@ -589,7 +631,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an emulated disk that serves nothing at a time',
     tier('{ filesystem: { size: 1GiB }, emulate: { serviceTime: 10ms, parallel: 0 } }'),
-    '2:80: tiers.local.emulate.parallel: expected a whole number from 1 to 64, got 0',
+    '2:80: tiers.local.emulate.parallel: expected a whole number from 1 to 8, got 0',
   ],
   [
     'an emulated disk too slow for its largest request',
@@ -825,7 +867,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a factor of a misspelt key',
     factors('{ drives.root.cahce: [none] }'),
-    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
+    '9:16: studies.demo.factors.drives.root.cahce: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
   ],
   [
     'a factor of an unknown drive',

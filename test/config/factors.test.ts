@@ -71,7 +71,7 @@ t.test('a factor that the config would have refused is refused here too', async 
   ) as Error
   t.equal(
     error.message,
-    'factor drives.root.buss: expected a key of drives.root: tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
+    'factor drives.root.buss: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
   )
   t.throws(() => withFactors(student, study(), { 'drives.root.bus': 'floppy' }))
 })

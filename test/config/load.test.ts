@@ -47,7 +47,7 @@ state: elsewhere
       'kvmio.yaml:4:23: tiers.local.directory: expected a directory for images alone, got /',
       'kvmio.yaml:7:13: guests.student.memory: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got 192',
       'kvmio.yaml:9:21: guests.student.drives.root.tier: expected a tier: local, got "locla"; did you mean local?',
-      'kvmio.yaml:9:40: guests.student.drives.root.cahce: unknown key; known keys are tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
+      'kvmio.yaml:9:40: guests.student.drives.root.cahce: unknown key; known keys are tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues, throttle; did you mean cache?',
       'kvmio.yaml:13:47: studies.demo.workload.boot-write-shutdown.drive: expected a drive of guest student: root, got "data"',
       'kvmio.yaml:14:1: state: expected each key once, got it again after line 2',
     ].join('\n'),
@@ -248,7 +248,7 @@ studies: { demo: { guest: student, workload: { idle: {} } } }
     ],
     [
       `studies:\n  a: ${study.replace('bus:', 'buss:')}\n`,
-      'paper.yaml:2:59: studies.a.factors.drives.root.buss: expected a key of drives.root: tier, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
+      'paper.yaml:2:59: studies.a.factors.drives.root.buss: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
     ],
   ]
   for (const [text, message] of bad) t.equal(await suite(text), message)

@@ -35,10 +35,12 @@ export const repository = join(import.meta.dirname, '../..')
 const NODE = join(repository, 'node_modules/.bin/node')
 const SYSTEMS = join(repository, '.kvmio/systems')
 
+/** How many times slower than a usual one the host is: the lab's is emulated. */
+const SLOWNESS = Number(process.env.KVMIO_TEST_SLOWNESS ?? 1)
 const POLL_MS = 50
 /** A guest boots in 3 s here, and in 15 s beside three others. */
-const PATIENCE_MS = 60_000
-const END_MS = 30_000
+const PATIENCE_MS = 60_000 * SLOWNESS
+const END_MS = 30_000 * SLOWNESS
 
 /** The built-in system, from the repository's own state directory; or why this host cannot have it. */
 export async function applianceOrLack(): Promise<{ appliance?: Appliance; lack: string | false }> {

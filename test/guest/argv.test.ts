@@ -147,3 +147,36 @@ t.test('a comma in a path stays one value', async (t) => {
   t.equal(node.file.filename, '/a,b/"c".raw')
   t.equal(escapeOption('a,,b'), 'a,,,,b')
 })
+
+t.test(
+  'a volume is as large as was asked for, and a disk from the network has its password in a file',
+  async (t) => {
+    const url = 'iscsi://me@host/iqn.2001-04.com.example:disk/0'
+    const argv = qemuArgv({
+      ...PLAN,
+      drives: [
+        drive('a', { format: 'raw', backend: { kind: 'device', path: '/dev/vg0/kvmio-x.a' } }),
+        drive('b', { format: 'qcow2', backend: { kind: 'device', path: '/dev/vg0/kvmio-x.b' } }),
+        drive('c', {
+          format: 'raw',
+          backend: { kind: 'url', url, passwordFile: '/etc/pass,word' },
+        }),
+        drive('d', { format: 'raw', backend: { kind: 'url', url: 'nbd://host/d' } }),
+      ],
+    })
+    const values = (option: string) =>
+      argv.flatMap((word, at) => (argv[at - 1] === option ? [JSON.parse(word)] : []))
+    const [a, b, c, d] = values('-blockdev')
+    t.match(a, { driver: 'raw', size: drive('a').sizeBytes, file: { driver: 'host_device' } })
+    t.match(b, { driver: 'qcow2', file: { driver: 'host_device', filename: '/dev/vg0/kvmio-x.b' } })
+    t.notOk('size' in b)
+    t.match(c.file, {
+      ...{ driver: 'iscsi', user: 'me', lun: 0, 'password-secret': 'secret-c' },
+      'node-name': 'file-c',
+    })
+    t.match(d.file, { driver: 'nbd', export: 'd', server: { host: 'host', port: '10809' } })
+    t.strictSame(values('-object'), [
+      { 'qom-type': 'secret', id: 'secret-c', file: '/etc/pass,word' },
+    ])
+  },
+)

@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { driveProblems } from '../../src/config/drive-rules.ts'
-import { AIOS, BUSES, CACHES, type DriveConfig, FORMATS } from '../../src/config/schema.ts'
+import type { ImageDriveConfig } from '../../src/config/passthrough.ts'
+import { AIOS, BUSES, CACHES, FORMATS } from '../../src/config/schema.ts'
 import { qemuArgv } from '../../src/guest/argv.ts'
 import type { DrivePlan } from '../../src/guest/plan.ts'
 import { run } from '../../src/lib/process.ts'
@@ -20,7 +21,7 @@ const skip = (await missingPrograms([BINARY, 'qemu-img'])) ?? false
 async function refusal(
   vmsDir: string,
   images: string,
-  config: DriveConfig,
+  config: ImageDriveConfig,
   index: number,
 ): Promise<string | undefined> {
   const { size, backing: _, ...options } = config
@@ -47,7 +48,7 @@ async function makeImages(folder: string): Promise<string> {
 }
 
 /** Tries each, as many at once as there are processors. */
-async function tryAll(t: Test, configs: readonly DriveConfig[]): Promise<number> {
+async function tryAll(t: Test, configs: readonly ImageDriveConfig[]): Promise<number> {
   const vmsDir = await vmsFolder(t)
   const queue = [...configs.entries()]
   let refused = 0

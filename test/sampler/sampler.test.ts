@@ -58,6 +58,14 @@ t.test('rates of vms: what they asked of qemu, flushes too', async (t) => {
   t.strictSame(host.errors, [])
 })
 
+t.test('a vm whose drives were passed through has no rate, rather than one of 0', async (t) => {
+  const host = await withVm(t, { drives: [] })
+  for (let tick = 0; tick < 3; tick++) await host.tick()
+  t.strictSame(at(host.seconds, -1).vms, new Map())
+  t.strictSame(host.sampler.vmRates, new Map())
+  t.strictSame(host.errors, [])
+})
+
 t.test('a medium that a vm reads from beside its drives does not count', async (t) => {
   const operations = { 'drive-root': { writes: 5 }, 'medium-packages': { reads: 10 } }
   const host = await withVm(t, { operations })

@@ -19,24 +19,16 @@ import { imageSpaceBytes } from '../../src/storage/image-space.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { checkSource } from '../../src/storage/source-image.ts'
 import { combinations } from '../combinations.ts'
+import { imageOn } from './image-options.ts'
 import { tmpfs } from './state.ts'
 
 const MIB = 2 ** 20
 const root = process.geteuid?.() === 0
 const noQemuImg = (await missingPrograms(['qemu-img'])) ?? false
 
-/** An image without options. */
+/** An image in a file, without options. */
 function plain(path: string, more: Partial<ImageOptions> = {}): ImageOptions {
-  return {
-    backend: { kind: 'file', path },
-    format: 'raw',
-    sizeBytes: 8 * MIB,
-    preallocation: 'off',
-    lazyRefcounts: false,
-    extendedL2: false,
-    backing: [],
-    ...more,
-  }
+  return imageOn({ kind: 'file', path }, more)
 }
 
 /** Room in a directory, as a tier of that kind has it. */
@@ -118,7 +110,7 @@ t.test('check and qemu-img agree on what an image may be', { skip: noQemuImg }, 
     const path = join(directory, 'image')
     const backing = options.backing === 0 ? [] : [below]
     const image = plain(path, { ...options, backing } as Partial<ImageOptions>)
-    const problems = driveProblems(options as never)
+    const problems = driveProblems({ tier: 'any', size: 8 * MIB, ...options } as never)
     const made = spawnSync('qemu-img', createArgv(image), { encoding: 'utf8' })
     const words = `${JSON.stringify(options)}: ${problems[0]?.message ?? 'good'}`
     if ((made.status === 0) !== (problems.length === 0))

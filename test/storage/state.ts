@@ -82,16 +82,16 @@ export async function diskstatOf(device: string): Promise<Diskstat> {
   return found
 }
 
-/** A kvmio that opens a tier, prints it as JSON, and waits to be killed. */
+/** A kvmio that opens a tier, makes a drive of so many bytes if told to, prints both as JSON, and waits to be killed. */
 export function openInChild(
   t: Test,
   name: string,
   config: TierConfig,
   { stateDir, cgroups }: TierContext,
-  options: { uid?: number } = {},
+  { drive, ...options }: { uid?: number; drive?: number } = {},
 ): ChildProcess {
   const script = join(import.meta.dirname, 'open-tier.ts')
-  const input = JSON.stringify({ name, config, context: { ...roots, stateDir, cgroups } })
+  const input = JSON.stringify({ name, config, drive, context: { ...roots, stateDir, cgroups } })
   const child = spawn(process.execPath, [script, input], {
     stdio: ['ignore', 'pipe', 'inherit'],
     ...options,

@@ -1,6 +1,7 @@
-import type { DriveConfig, GuestConfig, StudyConfig } from '../../src/config/schema.ts'
+import type { ImageDriveConfig } from '../../src/config/passthrough.ts'
+import type { GuestConfig, StudyConfig } from '../../src/config/schema.ts'
 
-export function drive(more: Partial<DriveConfig> = {}): DriveConfig {
+export function drive(more: Partial<ImageDriveConfig> = {}): ImageDriveConfig {
   return {
     tier: 'local',
     bus: 'virtio-blk',

@@ -1,6 +1,6 @@
 // https://docs.kernel.org/admin-guide/kernel-parameters.html; the words kvmio.* are read by init.sh.
 import type { WorkloadConfig } from '../../config/schema.ts'
-import { refused, workloadWords } from './workload-words.ts'
+import { type DriveAtAddress, refused, workloadWords } from './workload-words.ts'
 
 const KERNEL_WORDS = [
   'console=ttyS0',
@@ -17,8 +17,12 @@ const KERNEL_WORDS = [
 const MAX_BYTES = 2047 // COMMAND_LINE_SIZE of x86, less its NUL
 
 /** The kernel's command line for a vm of the appliance: the workload, and the drives that it waits for; none, to be idle. */
-export function applianceAppend(workload: WorkloadConfig, drives: readonly string[]): string {
-  const words = [...KERNEL_WORDS, ...workloadWords(workload, drives)]
+export function applianceAppend(
+  workload: WorkloadConfig,
+  drives: readonly string[],
+  passthrough: readonly DriveAtAddress[] = [],
+): string {
+  const words = [...KERNEL_WORDS, ...workloadWords(workload, drives, undefined, passthrough)]
   const line = words.join(' ')
   if (line.length > MAX_BYTES) {
     throw refused('drives', `a kernel command line of at most ${MAX_BYTES} bytes`, line.length)

@@ -39,7 +39,10 @@ load() {
     [ "$driver" = "$1" ] || continue
     for file in $files; do
       case $loaded in *" $file "*) continue ;; esac
-      try "loading $file" insmod "/modules/$file"
+      options=
+      # A path of a multipath disk is hidden, and its head stands below no PCI device.
+      [ "$file" != nvme_core.ko ] || options=multipath=N
+      try "loading $file" insmod "/modules/$file" $options
       loaded="$loaded$file "
     done
   done </modules.order

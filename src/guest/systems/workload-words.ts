@@ -7,11 +7,19 @@ import { KvmioError } from '../../lib/errors.ts'
 const MAX_SERIAL = 20 // virtio-blk's VIRTIO_BLK_ID_BYTES; ATA's and NVMe's serial numbers are as long
 const PAGE_BYTES = 4096 // busybox' dd aligns no smaller buffer, and quietly gives up O_DIRECT for it
 
+/** A drive that the guest knows by the PCI address of its controller, not by its serial number. */
+export interface DriveAtAddress {
+  name: string
+  /** In the guest: 0000:00:1f.0. */
+  address: string
+}
+
 /** What a guest is told: the drives that it waits for, its workload, and `root`, the drive that it boots from. */
 export function workloadWords(
   workload: WorkloadConfig,
   drives: readonly string[],
   root?: string,
+  passthrough: readonly DriveAtAddress[] = [],
 ): string[] {
   for (const name of drives) {
     const plain = /^[a-z0-9-]+$/.test(name) && name.length <= MAX_SERIAL
@@ -22,6 +30,9 @@ export function workloadWords(
   return [
     ...(awaited.length > 0 ? [`kvmio.drives=${awaited.join(',')}`] : []),
     ...(root === undefined ? [] : [`kvmio.root=${root}`]),
+    ...(passthrough.length > 0
+      ? [`kvmio.passthrough=${passthrough.map(({ name, address }) => `${name}@${address}`)}`]
+      : []),
     `kvmio.workload=${workload.kind}`,
     ...optionWords(workload, drives),
   ]

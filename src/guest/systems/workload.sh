@@ -67,6 +67,7 @@ read_words() {
     case $word in
       kvmio.workload=*) workload=$value ;;
       kvmio.drives=*) drives=$(IFS=,; echo $value) ;;
+      kvmio.passthrough=*) passthrough=$(IFS=,; echo $value) ;;
       kvmio.root=*) root=$value ;;
       kvmio.drive=*) drive=$value ;;
       kvmio.write=*) write=$value ;;
@@ -98,6 +99,12 @@ now() {
 # product data page's header, padded with spaces.
 serial_of() {
   serial=
+  if [ -n "$passthrough" ]; then
+    place=$(readlink -f "/sys/block/$1/device")
+    for pair in $passthrough; do
+      case $place/ in */"${pair#*@}"/*) serial=${pair%@*}; return ;; esac
+    done
+  fi
   if [ -e "/sys/block/$1/serial" ]; then
     read -r serial <"/sys/block/$1/serial"
   elif [ -e "/sys/block/$1/device/serial" ]; then

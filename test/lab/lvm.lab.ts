@@ -1,0 +1,58 @@
+// Logical volumes, linear and thin: one for each drive, made before its vm starts and gone after its end.
+import t from 'tap'
+import { run } from '../../src/lib/process.ts'
+import { journal, nothingLeft, type Page, says, writes } from '../e2e/kvmio.ts'
+import { DISK, labGuest, labHome, pageWhere, startStudy } from './inside.ts'
+
+const MIB = 2 ** 20
+const WRITTEN = 4 * MIB
+
+await run('vgcreate', ['-q', 'lab', DISK.path])
+t.teardown(() => run('vgremove', ['-q', '-f', 'lab']))
+await run('lvcreate', ['-q', '-Zn', '--type', 'thin-pool', '-L', '512M', '-n', 'pool', 'lab'])
+
+const CONFIG = {
+  tiers: {
+    linear: { volumeGroup: { name: 'lab' } },
+    thin: { volumeGroup: { name: 'lab', thinPool: 'pool' } },
+  },
+  guests: { linear: labGuest('linear'), thin: labGuest('thin') },
+  studies: Object.fromEntries(
+    ['linear', 'thin'].map((kind) => [
+      kind,
+      { guest: kind, pause: '0s', workload: writes('4MiB', '64KiB', '30s') },
+    ]),
+  ),
+}
+
+const volumes = async (field: string) => {
+  const report = await run('lvs', ['--noheadings', '-o', `lv_name,${field}`, 'lab'])
+  const rows = report.split('\n').map((line) => line.trim().split(/\s+/))
+  return new Map(rows.flatMap(([name, value]) => (name ? [[name, value ?? '']] : [])))
+}
+
+for (const kind of ['linear', 'thin']) {
+  t.test(kind, async (t) => {
+    const home = await labHome(t, CONFIG)
+    const started = await startStudy(home, kind)
+    const vm = `${kind}-only-1`
+    await says(started, `${vm}: settle at`)
+    const volume = `kvmio-${vm}.root`
+    t.equal((await volumes('segtype')).get(volume), kind, `${volume} is there`)
+    if (kind === 'thin') {
+      const written = Number((await volumes('data_percent')).get('pool')) * 0.01 * 512 * MIB
+      t.ok(written >= WRITTEN && written < 2 * WRITTEN, `the pool gave it ${written} bytes`)
+    }
+    const labels = { vm, device: DISK.name }
+    const bytesOn = (page: Page) => page.value('kvmio_vm_device_written_bytes_total', labels) ?? 0
+    const page = await pageWhere(started, kind, (page) => bytesOn(page) >= WRITTEN)
+    t.ok(bytesOn(page) < 2 * WRITTEN, `${bytesOn(page)} bytes reached the disk under it`)
+    const tier = page.all('kvmio_tier_info').find(({ labels }) => labels.tier === kind)
+    t.match(tier, { labels: { kind: 'volumeGroup' } })
+    const { code, stderr } = await started.end()
+    t.equal(code, 0, stderr)
+    t.match(journal(home)[0], { outcome: 'passed' })
+    t.strictSame([...(await volumes('segtype')).keys()], ['pool'], 'the volume is gone')
+    await nothingLeft(t, home)
+  })
+}

@@ -1,0 +1,89 @@
+// The lab suite: npm run test:lab [PART...]
+// What the kernel of a test machine may lack (device mapper, reiserfs, cgroup v2, NFS, an IOMMU) is run inside a qemu
+// guest that plays the host. Each part has a lab host of its own, and a deadline.
+import { glob, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { table } from '../../src/cli/table.ts'
+import { buildAppliance } from '../../src/guest/systems/appliance.ts'
+import { messageOf } from '../../src/lib/errors.ts'
+import { createLog } from '../../src/lib/log.ts'
+import { buildLabImage, type LabImage } from './image.ts'
+import { runInLab } from './machine.ts'
+import { type PartResult, resultOf } from './result.ts'
+
+const repository = join(import.meta.dirname, '../..')
+const outputDir = join(repository, '.kvmio/lab/output')
+// Two minutes on an idle machine of two cores; others may be at work on it.
+const PART_MS = 1_500_000
+
+const interrupted = new AbortController()
+// Not once(): execa's own hook ends the process at once when no other listener is left.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => interrupted.abort(new Error(`ended by ${signal}`)))
+}
+process.exitCode = await main(process.argv.slice(2), interrupted.signal)
+
+async function main(wanted: readonly string[], signal: AbortSignal): Promise<number> {
+  const started = performance.now()
+  const programs = (await Array.fromAsync(glob('test/lab/*.lab.ts', { cwd: repository }))).sort()
+  const parts = programs.map((program) => ({ name: basename(program, '.lab.ts'), program }))
+  const unknown = wanted.filter((name) => !parts.some((part) => part.name === name))
+  if (unknown.length > 0) {
+    console.error(
+      `no part ${unknown.join(', ')}; there is ${parts.map(({ name }) => name).join(', ')}`,
+    )
+    return 2
+  }
+  const log = createLog({ level: 'info', format: 'text' })
+  await mkdir(join(repository, '.kvmio'), { recursive: true, mode: 0o711 })
+  await buildAppliance({ cacheDir: join(repository, '.kvmio/systems'), log, signal })
+  const image = await buildLabImage(join(repository, '.kvmio/lab'), log, signal)
+  const results: PartResult[] = []
+  for (const part of parts) {
+    if (signal.aborted || (wanted.length > 0 && !wanted.includes(part.name))) continue
+    console.log(`${part.name}: started`)
+    const result = await runPart(part, image, signal)
+    results.push(result)
+    console.log(`${part.name}: ${result.outcome} after ${result.seconds.toFixed(0)} s`)
+  }
+  const seconds = (performance.now() - started) / 1000
+  const report = reportOf(results, image.builtIn, seconds)
+  await writeFile(join(outputDir, 'report.txt'), report)
+  console.log(`\n${report}`)
+  return results.length > 0 && results.every(({ outcome }) => outcome === 'passed') ? 0 : 1
+}
+
+async function runPart(
+  { name, program }: { name: string; program: string },
+  image: LabImage,
+  signal: AbortSignal,
+): Promise<PartResult> {
+  const began = performance.now()
+  const directory = join(outputDir, name)
+  let problem: string | undefined
+  try {
+    await runInLab({ image, repository, program, directory, limitMs: PART_MS, signal })
+  } catch (error) {
+    problem = messageOf(error)
+  }
+  const tap = await readFile(join(directory, 'tap.log'), 'utf8').catch(() => '')
+  return { name, seconds: (performance.now() - began) / 1000, ...resultOf(tap, problem) }
+}
+
+function reportOf(results: readonly PartResult[], builtIn: number, seconds: number): string {
+  const rows = results.map(({ name, outcome, asserts, seconds, reason }) => [
+    name,
+    outcome,
+    String(asserts),
+    seconds.toFixed(0),
+    reason ?? '',
+  ])
+  const failed = results.filter(({ outcome }) => outcome === 'failed').length
+  return [
+    table(['part', 'result', 'asserts', 'seconds', ''], rows),
+    '',
+    `The output is in ${outputDir}; the lab host took ${builtIn.toFixed(0)} s to build, all of it ${seconds.toFixed(0)} s.`,
+    `${results.length - failed} passed, ${failed} failed`,
+    '',
+  ].join('\n')
+}

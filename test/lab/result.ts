@@ -1,0 +1,38 @@
+// https://testanything.org/tap-version-14-specification.html, as tap prints it.
+
+export interface PartResult {
+  name: string
+  outcome: 'passed' | 'failed'
+  /** How many assertions held. */
+  asserts: number
+  seconds: number
+  /** Of a failure. */
+  reason?: string
+}
+
+/** What a part came to, from what its program has said and what went wrong with its lab host. */
+export function resultOf(
+  tap: string,
+  problem: string | undefined,
+): Omit<PartResult, 'name' | 'seconds'> {
+  const lines = tap.split(/\r?\n/)
+  const skipped = lines.find((line) => /^\s*ok .*# SKIP/i.test(line))
+  const broken = lines.find((line) => /^\s*not ok /.test(line))
+  // A test that holds others says ok once more than its assertions.
+  const asserts = lines.filter((line, index) => /^\s*ok /.test(line) && !isSum(lines, index)).length
+  const code = /^lab: exit (\d+)$/m.exec(tap)?.[1]
+  const reason =
+    broken?.trim() ??
+    problem ??
+    (skipped !== undefined ? `it must not be skipped here: ${skipped.trim()}` : undefined) ??
+    (code === undefined ? 'the lab host ended before the part did' : undefined) ??
+    (code !== '0' ? `its program exited with code ${code}` : undefined) ??
+    (asserts === 0 ? 'it asserted nothing' : undefined)
+  return { outcome: reason === undefined ? 'passed' : 'failed', asserts, reason }
+}
+
+/** Whether the line sums up the more deeply indented ones before it. */
+function isSum(lines: readonly string[], index: number): boolean {
+  const depth = (line: string) => line.length - line.trimStart().length
+  return index > 0 && depth(lines[index - 1]!) > depth(lines[index]!)
+}
