@@ -194,12 +194,12 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'too little memory for the appliance',
     guest('{ memory: 64MiB, drives: { a: { tier: local, size: 1GiB } } }'),
-    '4:22: guests.student.memory: expected at least 96MiB for the appliance, got 64MiB',
+    '4:22: guests.student.memory: expected at least 104MiB for the appliance, got 64MiB',
   ],
   [
     'a balloon that takes all that the appliance needs',
     guest('{ balloon: { target: 64MiB }, drives: { a: { tier: local, size: 1GiB } } }'),
-    '4:33: guests.student.balloon.target: expected at least 96MiB for the appliance, got 64MiB',
+    '4:33: guests.student.balloon.target: expected at least 104MiB for the appliance, got 64MiB',
   ],
   [
     'a balloon that gives',
