@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
 import { doctor } from './cli/doctor.ts'
+import { init } from './cli/init.ts'
 import { addCommonOptions, addServeOptions, commonOptions, serveOptions } from './cli/options.ts'
 import { plan } from './cli/plan.ts'
 import { runStudies } from './cli/run.ts'
@@ -57,9 +58,16 @@ addCommonOptions(program.command('check').description('check the config')).actio
   check(commonOptions(flags)),
 )
 
+addCommonOptions(program.command('doctor').description('list what this host can and cannot do'))
+  .option('--json', 'as JSON')
+  .action((flags) => doctor({ ...commonOptions(flags), json: flags.json === true }))
+
 addCommonOptions(
-  program.command('doctor').description('list what this host can and cannot do'),
-).action((flags) => doctor(commonOptions(flags)))
+  program.command('init').description('write a config for this host from what is found of it'),
+)
+  .argument('[file]', '- for standard output; the config file by default')
+  .option('--force', 'overwrite a file that is there')
+  .action((target, flags) => init({ ...commonOptions(flags), target, force: flags.force === true }))
 
 addCommonOptions(
   program.command('clean').description('end and remove what a killed kvmio left on this host'),

@@ -1,74 +1,98 @@
-import { access, mkdir } from 'node:fs/promises'
-import { release, tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadConfig } from '../config/load.ts'
-import { NETWORK_DRIVERS } from '../config/network-url.ts'
-import { AIOS, FORMATS } from '../config/schema.ts'
-import { FILESYSTEMS } from '../config/tier-schema.ts'
-import { type Finding, tryOut } from '../host/finding.ts'
-import { examineKernel } from '../host/kernel.ts'
-import { examinePassthrough } from '../host/passthrough.ts'
-import { examinePrograms } from '../host/programs.ts'
-import { examineQemu } from '../host/qemu-abilities.ts'
-import { examineDevices, examineUrls, examineVolumes } from '../host/storage.ts'
+import type { KvmVerdict } from '../host/accelerator.ts'
+import type { Finding } from '../host/finding.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
-import { KvmioError } from '../lib/errors.ts'
+import { messageOf } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
 import { createHostParts } from './host-parts.ts'
+import { createHostProbing } from './host-probes.ts'
 import type { CommonOptions } from './options.ts'
 
+export interface DoctorOptions extends CommonOptions {
+  /** As JSON, for programs. */
+  json: boolean
+}
+
+interface Listed extends Finding {
+  group: string
+  only?: string
+}
+
 const PROC = '/proc'
+/** In this order, whatever the order of the probes; what is not named comes last. */
+const GROUPS = [
+  ...[
+    'qemu',
+    'accel',
+    'host',
+    'tier',
+    'filesystem',
+    'url',
+    'system',
+    'seed',
+    'workload',
+    'hostCache',
+    'bus',
+    'format',
+  ],
+  ...['preallocation', 'qcow2', 'cache', 'aio', 'discard', 'detectZeroes', 'drive', 'memory'],
+]
+/** Groups whose subjects say on their own what they are. */
+const PLAIN = ['qemu', 'host', 'qcow2', 'drive', 'memory', 'programs']
 
-/** Lists what this host can and cannot do, each with how that was found and what would help. */
-export async function doctor(options: CommonOptions): Promise<void> {
+/** Lists for every value of every factor whether this host can have it, how that was found and what would help. */
+export async function doctor(options: DoctorOptions): Promise<void> {
   const { state, qemu } = await loadConfig(options.configFile)
-  const findings = [
-    ...(await examineQemu(qemu.binary, tmpdir(), FORMATS, AIOS)),
-    ...(await examineKvm(options, state, qemu.binary)),
-    ...(await examineKernel({ procRoot: PROC, devRoot: '/dev', release: release() }, FILESYSTEMS)),
-    await examinePassthrough('/sys', '/dev'),
-    ...(await examinePrograms()),
-    await examineDevices(),
-    ...(await examineVolumes(PROC)),
-    ...(await examineUrls(NETWORK_DRIVERS)),
-  ]
-  const width = Math.max(...findings.map(({ subject }) => subject.length))
-  for (const finding of findings) process.stdout.write(`${line(finding, width)}\n`)
+  const kvm = () => kvmVerdict(options, state, qemu.binary)
+  const probing = await createHostProbing({
+    stateDir: state,
+    binary: qemu.binary,
+    procRoot: PROC,
+    sysRoot: '/sys',
+    kvm,
+  })
+  const listed = await Promise.all(
+    probing.probes.map(async ({ group, subject, only }): Promise<Listed> => {
+      const finding = (await probing.find(subject))!
+      return { group, ...finding, ...(only === undefined ? {} : { only }) }
+    }),
+  )
+  process.stdout.write(options.json ? `${JSON.stringify(listed, null, 2)}\n` : text(listed))
 }
 
-function line({ subject, can, detail, remedy }: Finding, width: number): string {
-  const advice = can || remedy === undefined ? '' : `\n${' '.repeat(width + 6)}${remedy}`
-  return `${can ? 'yes' : 'no '}  ${subject.padEnd(width)} ${detail}${advice}`
+/** A heading a group, a line a finding, its remedy below it. */
+export function text(listed: readonly Listed[]): string {
+  const groups = Map.groupBy(listed, ({ group }) => group)
+  const order = [...new Set([...GROUPS, ...groups.keys()])]
+  const width = Math.max(...listed.map((finding) => nameOf(finding).length))
+  return order
+    .flatMap((group) => {
+      const findings = groups.get(group)
+      return findings ? [[group, ...findings.map((finding) => line(finding, width))]] : []
+    })
+    .map((lines) => `${lines.join('\n')}\n`)
+    .join('\n')
 }
 
-async function examineKvm(
-  options: CommonOptions,
-  stateDir: string,
-  binary: string,
-): Promise<Finding[]> {
-  const opens = await tryOut(
-    'kvm opens',
-    'modprobe kvm_intel or kvm_amd, and a right to open /dev/kvm',
-    async () => {
-      await access('/dev/kvm')
-      return '/dev/kvm opens'
-    },
-  )
-  const boots = await tryOut(
-    'kvm boots',
-    'none is needed: guests run under TCG, slower',
-    async () => {
-      const { boots, reason } = await kvmVerdict(options, stateDir, binary)
-      if (!boots) throw new KvmioError(reason)
-      return reason
-    },
-  )
-  return [opens, boots]
+function line(finding: Listed, width: number): string {
+  const { can, detail, remedy } = finding
+  const advice = can || !remedy ? '' : `\n${' '.repeat(width + 8)}${remedy}`
+  return `  ${can ? 'yes' : 'no '}  ${nameOf(finding).padEnd(width)} ${detail}${advice}`
+}
+
+function nameOf({ group, subject }: Listed): string {
+  return PLAIN.includes(group) ? subject : subject.slice(group.length + 1)
 }
 
 /** From the journal, or else by booting a guest, for which the state directory must be free. */
-async function kvmVerdict(options: CommonOptions, stateDir: string, binary: string) {
+async function kvmVerdict(
+  options: CommonOptions,
+  stateDir: string,
+  binary: string,
+): Promise<KvmVerdict> {
   await mkdir(stateDir, { recursive: true, mode: 0o711 })
   const journal = new Journal(join(stateDir, 'journal.sqlite'))
   try {
@@ -79,6 +103,9 @@ async function kvmVerdict(options: CommonOptions, stateDir: string, binary: stri
     if (known) return known
     using _lock = lockState(stateDir)
     return await parts.kvm()
+  } catch (error) {
+    // Without qemu, or with a kvmio that runs: the other findings are worth having all the same.
+    return { boots: false, reason: messageOf(error).split('\n')[0] ?? '' }
   } finally {
     journal.close()
   }

@@ -9,6 +9,7 @@ import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import { type Manifest, readManifest } from '../host/manifest.ts'
+import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import { Journal, type UnfinishedRun } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
@@ -36,7 +37,8 @@ import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
-import { createHostParts, type HostParts } from './host-parts.ts'
+import { createHostParts, type HostParts, once } from './host-parts.ts'
+import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
 import { version } from './version.ts'
 
@@ -252,6 +254,12 @@ export class Engine {
 
   #studyContext(): StudyContext {
     const { state, qemu } = this.holder.current
+    const { procRoot, sysRoot } = this.options
+    const kvm = () => this.hostParts.kvm()
+    // Anew for each study: what was missing may have been installed since.
+    const probing = once(() =>
+      createHostProbing({ stateDir: state, binary: qemu.binary, procRoot, sysRoot, kvm }),
+    )
     return {
       stateDir: state,
       journal: this.journal,
@@ -261,7 +269,9 @@ export class Engine {
       vm: this.#vmContext,
       tier: (name) => this.#tiers.get(name),
       appliance: () => this.hostParts.appliance(),
+      packageDrive: (packages) => this.hostParts.packageDrive(packages),
       debian: () => this.hostParts.debian(),
+      lack: async (guest, study) => lackOf(needsOf(guest, study), await probing()),
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
-import type { GuestConfig } from '../config/schema.ts'
+import type { GuestConfig, PackageSet } from '../config/schema.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import { type Appliance, buildAppliance } from '../guest/systems/appliance.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import { buildDebian, type DebianSystem } from '../guest/systems/debian.ts'
+import { buildPackageDrive } from '../guest/systems/package-drive.ts'
 import { type KvmVerdict, kvmFingerprint, tryKvm } from '../host/accelerator.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -15,6 +16,8 @@ const KVM_TRIAL_SECONDS = 15
 export interface HostParts {
   /** The built-in system; built once. */
   appliance(): Promise<Appliance>
+  /** The image that the built-in installer installs these from; built once. */
+  packageDrive(packages: PackageSet): Promise<string>
   /** The built-in disk image; built once. */
   debian(): Promise<DebianSystem>
   /** What was found of KVM earlier, if this host has not changed since. */
@@ -32,8 +35,9 @@ export function createHostParts(
   vm: VmContext,
   runAs?: number,
 ): HostParts {
-  const appliance = once(() => buildAppliance({ cacheDir: join(stateDir, 'systems'), log: vm.log }))
-  const debian = once(() => buildDebian({ cacheDir: join(stateDir, 'systems'), log: vm.log }))
+  const cacheDir = join(stateDir, 'systems')
+  const appliance = once(() => buildAppliance({ cacheDir, log: vm.log }))
+  const debian = once(() => buildDebian({ cacheDir, log: vm.log }))
 
   const fingerprint = once(async () =>
     kvmFingerprint(vm.procRoot, await readQemuVersion(vm.binary)),
@@ -67,6 +71,7 @@ export function createHostParts(
 
   return {
     appliance,
+    packageDrive: (packages) => buildPackageDrive({ cacheDir, packages, log: vm.log }),
     debian,
     knownKvm,
     kvm,
@@ -82,7 +87,7 @@ export function createHostParts(
 }
 
 /** Does the work at the first call and gives its result to all; a failure is tried again by the next. */
-function once<T>(work: () => Promise<T>): () => Promise<T> {
+export function once<T>(work: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined
   return () => {
     result ??= work().catch((error) => {

@@ -48,15 +48,13 @@ function asWritten(guest: Readable<GuestConfig>, study: Readable<CaseStudy>) {
   return { ...guest, workload: kinds, vms, stagger, hostCache }
 }
 
-/** Whether a factor is a key of the study, not of its guest. */
-export function isStudyFactor(path: string): boolean {
-  return STUDY_KEYS.includes(path.split('.')[0] as (typeof STUDY_KEYS)[number])
-}
-
-/** The mapping that holds a key; one that the guest leaves out is there with its defaults then. */
-function mappingAt(keys: readonly string[], of: Record<string, unknown>): Record<string, unknown> {
+/** The mapping that holds a key; one that is left out is there with its defaults then. */
+function mappingAt(
+  keys: readonly string[],
+  varied: ReturnType<typeof asWritten>,
+): Record<string, unknown> {
   let schema: z.core.$ZodType = caseSchema
-  let mapping = of
+  let mapping = varied as Record<string, unknown>
   for (const key of keys) {
     schema = innerSchema(schema, key)
     mapping[key] ??= z.safeParse(schemaOf(schema), {}).data ?? {} // throttle must have one, which comes now

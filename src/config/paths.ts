@@ -1,7 +1,11 @@
 import { resolve } from 'node:path'
 import type { ConfigFile, GuestConfig, StudyConfig, TierConfig, WorkloadConfig } from './schema.ts'
 
-const PATH_FACTORS = ['system.kernel', 'system.initrd', 'system.image']
+const INSTALLER_PATHS = ['kernel', 'initrd', 'media', 'iso'] as const
+const PATH_FACTORS = [
+  ...['system.kernel', 'system.initrd', 'system.image'],
+  ...INSTALLER_PATHS.map((key) => `workload.install.${key}`),
+]
 
 /** The same config with every path made absolute; relative ones start in the config file's folder. */
 export function withAbsolutePaths(config: ConfigFile, folder: string): ConfigFile {
@@ -33,6 +37,14 @@ export function withAbsoluteFactors(
 function absoluteWorkload(workload: WorkloadConfig, folder: string): WorkloadConfig {
   if (workload.kind === 'fio' && !isLines(workload.job)) {
     return { ...workload, job: resolve(folder, workload.job) }
+  }
+  if (workload.kind === 'install') {
+    const paths = INSTALLER_PATHS.flatMap((key) => {
+      const path = workload[key]
+      return path === undefined ? [] : [[key, resolve(folder, path)]]
+    })
+    const files = workload.files && mapValues(workload.files, (path) => resolve(folder, path))
+    return { ...workload, ...Object.fromEntries(paths), ...(files && { files }) }
   }
   if (workload.kind === 'script' && workload.file !== undefined) {
     return { ...workload, file: resolve(folder, workload.file) }

@@ -90,7 +90,8 @@ function guestProblems(config: ReadableConfig): Problem[] {
   ])
 }
 
-// With 88 MiB the appliance's kernel panics while it unpacks the initramfs, with 64 MiB it hangs without a word.
+// With 88 MiB the appliance's kernel panics while it unpacks the initramfs, with 64 MiB it hangs without a word. debian's
+// panics with 96 MiB for want of its initrd, with 128 MiB it was not up after 150 s, with 144 MiB it was after 25 s.
 const LEAST_MEMORY = { appliance: 96 * 2 ** 20, debian: 160 * 2 ** 20 }
 
 /** Why the guest could not boot; the planner asks the same of each case. */

@@ -15,6 +15,7 @@ export const DISCARDS = ['ignore', 'unmap'] as const
 export const DETECT_ZEROES = ['off', 'on', 'unmap'] as const
 export const SEEDS = ['nocloud', 'none'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export const PACKAGE_SETS = ['minimal', 'minbase', 'debian'] as const
 export const HOST_CACHES = ['warm', 'cold'] as const
 
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
@@ -93,11 +94,15 @@ export const driveSchema = z
   })
   .meta({ oneOf: [{ required: ['tier', 'size'] }, { required: ['passthrough'] }] })
 
+const PHASE = 'the name of a phase: letters, digits, _, . and -'
+
 const balloon = z.strictObject({
   target: bytes('32MiB', '1TiB')
     .optional()
     .describe('What the guest is to be left with; all of its memory by default'),
-  at: name
+  at: z
+    .string(PHASE)
+    .regex(/^[\w.-]{1,64}$/, PHASE)
     .optional()
     .describe('The phase with whose beginning the target is set; from the start by default'),
   freePageReporting: z
@@ -164,7 +169,43 @@ const toSchema = z
   .describe('A file in a new ext2, or the bare disk; on the first drive of a system, its own')
 const driveOfWorkload = z.string().optional().describe('The drive; the first one by default')
 
+const packageName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9+.-]+$/, 'the name of a package, such as openssh-server')
+
+const installSchema = z
+  .strictObject({
+    drive: driveOfWorkload,
+    packages: z
+      .union(
+        [z.enum(PACKAGE_SETS), z.array(packageName).min(1, 'at least one package')],
+        'minimal, minbase, debian or a list of packages',
+      )
+      .optional()
+      .describe(
+        'What the built-in installer installs: minbase by default; a list is minbase with these; debian boots by itself',
+      ),
+    kernel: path.optional().describe("Path of the kernel of an installer of one's own"),
+    initrd: path.optional().describe('Path of its initial ramdisk'),
+    append: z.string().optional().describe('Its kernel command line'),
+    files: z
+      .record(z.string().regex(/^[\w.-]+$/, 'a plain file name'), path)
+      .optional()
+      .describe('Files that it finds in the root of its ramdisk, by name: preseed.cfg, ks.cfg'),
+    media: path.optional().describe('Path of an ISO image that it finds in the CD drive'),
+    iso: path.optional().describe("Path of an ISO image that boots an installer of one's own"),
+    done: z
+      .enum(['power-off', 'reboot'])
+      .optional()
+      .describe("How an installer of one's own ends; power-off by default"),
+    keep: name
+      .optional()
+      .describe('Keeps the image of a passed run as STATE/systems/installed/NAME.qcow2'),
+  })
+  .describe('Installs an operating system onto an empty drive, offline')
+
 const workloads = {
+  install: installSchema,
   'boot-write-shutdown': z
     .strictObject({
       write: bytes('512B').prefault('32MiB').describe('How much the guest writes'),
@@ -307,3 +348,5 @@ export type BalloonConfig = NonNullable<GuestConfig['balloon']>
 export type SystemConfig = GuestConfig['system']
 export type StudyConfig = ConfigFile['studies'][string]
 export type WorkloadConfig = StudyConfig['workload']
+/** What the built-in installer installs; a list is minbase with these packages. */
+export type PackageSet = (typeof PACKAGE_SETS)[number] | string[]

@@ -115,18 +115,21 @@ function ofWorkload(
   if (!workload || paths.some((path) => path.startsWith('workload.'))) return []
   const drives = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
     name,
-    { size: Math.min(...sizesOf(study, name, drive?.size)) },
+    { ...drive, size: Math.min(...sizesOf(study, name, drive?.size)) },
   ])
   const system = paths.includes('system') ? undefined : guest.system
-  const smallest = { system, drives: Object.fromEntries(drives) }
+  const memory = paths.includes('memory') ? undefined : guest.memory
+  const smallest = { system, memory, drives: Object.fromEntries(drives) }
   return inside(
     ['workload', workload.kind],
     workloadProblems(workload, smallest, `drive of guest ${guestName}`),
   )
 }
 
+const INSTALL_PHASES = ['partition', 'mkfs', 'unpack', 'configure', 'bootloader']
 /** The phases of the workloads whose phases are kvmio's own; a script may have any. */
 const PHASES: Partial<Record<WorkloadConfig['kind'], readonly string[]>> = {
+  install: ['boot', ...INSTALL_PHASES, 'install', 'shutdown'],
   'boot-write-shutdown': ['boot', 'prepare', 'write', 'settle', 'shutdown'],
   idle: ['boot', 'idle', 'shutdown'],
   fio: ['boot', 'prepare', 'fio', 'shutdown'],

@@ -1,4 +1,5 @@
 import { formatBytes } from '../lib/quantities.ts'
+import { installProblems } from './install-rules.ts'
 import { type Problem, unknownName } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { GuestConfig, WorkloadConfig } from './schema.ts'
@@ -9,14 +10,15 @@ const DIRECT_UNIT = 4096
 // mke2fs leaves 92 % of 64 MiB and 98 % of 1 GiB and more; ext2's indirect blocks take another 0.4 %.
 const USABLE_SHARE = 0.9
 
-type Guest = Readable<Pick<GuestConfig, 'system' | 'drives'>>
+/** As much of a guest as a workload has to do with. */
+export type WorkloadGuest = Readable<Pick<GuestConfig, 'system' | 'memory' | 'drives'>>
 
 /**
  * Why a guest cannot do a workload; `kind` is what one of its drives is called. Paths begin at the workload's own options.
  */
 export function workloadProblems(
   workload: WorkloadConfig,
-  guest: Guest,
+  guest: WorkloadGuest,
   kind = 'drive of the guest',
 ): Problem[] {
   if (workload.kind === 'idle') return []
@@ -24,6 +26,7 @@ export function workloadProblems(
   const drive = workload.drive ?? names[0]
   if (drive === undefined) return []
   if (!names.includes(drive)) return [problem('drive', unknownName(kind, drive, names))]
+  if (workload.kind === 'install') return installProblems(workload, guest, drive)
   return [
     ...systemMistakes(workload, drive, guest),
     ...(workload.kind === 'boot-write-shutdown' ? writeMistakes(workload, drive, guest) : []),
@@ -31,9 +34,9 @@ export function workloadProblems(
 }
 
 function systemMistakes(
-  workload: Exclude<WorkloadConfig, { kind: 'idle' }>,
+  workload: Exclude<WorkloadConfig, { kind: 'idle' | 'install' }>,
   drive: string,
-  guest: Guest,
+  guest: WorkloadGuest,
 ): Problem[] {
   if (workload.kind === 'fio' && guest.system === 'appliance') {
     const message = 'the appliance has no fio; expected a guest with the system debian or an image'
@@ -47,7 +50,7 @@ function systemMistakes(
 function writeMistakes(
   workload: Extract<WorkloadConfig, { kind: 'boot-write-shutdown' }>,
   drive: string,
-  guest: Guest,
+  guest: WorkloadGuest,
 ): Problem[] {
   const { write, blockSize, direct, to } = workload
   const size = guest.drives?.[drive]?.size ?? Number.POSITIVE_INFINITY

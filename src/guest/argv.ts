@@ -1,6 +1,7 @@
 import { BALLOON_ID } from '../source/balloon.ts'
 import { blockNode, passwordSecret, throttleGroup } from './block-node.ts'
 import { driveDevices } from './drive-devices.ts'
+import { mediumDevice, mediumNode } from './media.ts'
 import {
   type BalloonPlan,
   type BootPlan,
@@ -20,6 +21,9 @@ export function qemuArgv(plan: VmPlan): string[] {
     plan.drives,
     'drive' in plan.boot ? plan.boot.drive : undefined,
   )
+  const { media = [] } = plan
+  const bootMedium = 'medium' in plan.boot ? plan.boot.medium : undefined
+  const mediumDevices = media.map((medium) => mediumDevice(medium, medium.name === bootMedium))
   const limits = plan.drives.map(throttleGroup).filter((group) => group !== undefined)
   return [
     ['-name', `guest=${plan.name},debug-threads=on`],
@@ -37,19 +41,24 @@ export function qemuArgv(plan: VmPlan): string[] {
     qmpMonitor('qmp-debug', files.qmpDebug),
     serialPort('console', files.console, files.consoleLog),
     serialPort('phase', files.phase, files.phaseLog),
-    kernel(plan.boot),
+    kernel(plan.boot, files.initrd),
     Object.keys(plan.files ?? {}).flatMap((name) => firmwareFile(name, files.firmware(name))),
     json('-object', [...objects, ...limits, ...plan.drives.flatMap(passwordSecret)]),
-    json('-blockdev', plan.drives.map(blockNode)),
-    json('-device', plan.balloon ? [balloonDevice(plan.balloon), ...devices] : devices),
-    json('-device', (plan.passthrough ?? []).map(passedDevice)),
+    json('-blockdev', [...plan.drives.map(blockNode), ...media.map(mediumNode)]),
+    json('-device', [
+      ...(plan.balloon ? [balloonDevice(plan.balloon)] : []),
+      ...devices,
+      ...(plan.passthrough ?? []).map(passedDevice),
+      ...mediumDevices,
+    ]),
     plan.seed ? seedDrive(files.seed) : [],
   ].flat()
 }
 
-function kernel(boot: BootPlan): string[] {
-  if ('drive' in boot) return []
-  const { kernel, initrd, append } = boot
+function kernel(boot: BootPlan, ownInitrd: string): string[] {
+  if (!('kernel' in boot)) return []
+  const { kernel, append, files } = boot
+  const initrd = files ? ownInitrd : boot.initrd
   return [
     '-kernel',
     kernel,

@@ -14,6 +14,12 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   /** Absent without one. */
   balloon?: BalloonPlan
   boot: BootPlan
+  /** What is attached beside the drives, and only read; none when absent. */
+  media?: MediaPlan[]
+  /** An installer of the user's own says nothing: how the machine goes off tells that it is done. */
+  done?: 'power-off' | 'reboot'
+  /** What becomes of a drive's image when the run has passed; it is removed when absent. */
+  keep?: KeepPlan
   /** What the guest finds in qemu's fw_cfg as opt/kvmio/NAME; none when absent. */
   files?: Record<string, string>
   /** What cloud-init in the guest is told to do; absent without. */
@@ -31,8 +37,30 @@ export interface VmPlan extends Omit<VmIdentity, 'drives'> {
   cgroup?: string
 }
 
-/** What the machine starts: a kernel that qemu loads, or a drive that its BIOS boots from. */
-export type BootPlan = { kernel: string; initrd?: string; append: string } | { drive: string }
+/** What the machine starts: a kernel that qemu loads, or a drive or a medium that its BIOS boots from. */
+export type BootPlan = KernelPlan | { drive: string } | { medium: string }
+
+export interface KernelPlan {
+  kernel: string
+  initrd?: string
+  append: string
+  /** Paths of files that are put into the root of the initrd, by their names there. */
+  files?: Record<string, string>
+}
+
+/** An image that is no drive of the vm: on no tier, and not among its figures. */
+export interface MediaPlan {
+  /** Also the serial number of a disk. */
+  name: string
+  kind: 'cdrom' | 'disk'
+  path: string
+}
+
+export interface KeepPlan {
+  drive: string
+  /** Of the image, a qcow2. */
+  path: string
+}
 
 /** A NoCloud seed; its image lies in the vm's folder. */
 export interface SeedPlan {
@@ -97,6 +125,8 @@ export function vmFiles(directory: string) {
     phase: join(directory, 'phase.sock'),
     phaseLog: join(directory, 'phase.log'),
     qemuLog: join(directory, 'qemu.log'),
+    /** One that had files put into it. */
+    initrd: join(directory, 'initrd.img'),
     seed: join(directory, 'seed.img'),
     /** What is given to the guest by fw_cfg. */
     firmware: (name: string) => join(directory, `fw-${name}`),

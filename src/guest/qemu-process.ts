@@ -5,6 +5,7 @@ import { startDetached } from '../lib/process.ts'
 import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { Qmp } from '../source/qmp.ts'
 import { qemuArgv } from './argv.ts'
+import { writeInitrd } from './initrd.ts'
 import { type VmPlan, vmFiles } from './plan.ts'
 import { createSeed } from './systems/seed.ts'
 
@@ -64,8 +65,9 @@ function withLockedMemory(plan: VmPlan, file: string, args: string[]) {
 }
 
 /** What qemu hands to the guest beside its drives. */
-async function writeInputs({ name, directory, files = {}, seed }: VmPlan): Promise<void> {
+async function writeInputs({ name, directory, boot, files = {}, seed }: VmPlan): Promise<void> {
   const at = vmFiles(directory)
+  if ('kernel' in boot && boot.files) await writeInitrd(at.initrd, boot)
   for (const [file, text] of Object.entries(files)) {
     await writeFile(at.firmware(file), text, { mode: 0o600 })
   }

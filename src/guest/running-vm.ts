@@ -87,6 +87,8 @@ export class RunningVm {
   #resultOffset = 0
   #verdict: VmEnd | undefined
   #guestOff = false
+  /** How the machine went off, in qemu's words: guest-shutdown, guest-reset. */
+  #offBy: string | undefined
 
   constructor(
     plan: VmPlan,
@@ -158,6 +160,7 @@ export class RunningVm {
   async #watchGuest(): Promise<void> {
     const { status } = await this.record.qmp.command<{ status: string }>('query-status')
     if (status === 'shutdown') this.#guestOff = true // it went off while no kvmio watched
+    if (this.plan.done && this.#phases.length === 0) this.#beginInstall()
     while (!this.#verdict && !this.#guestOff) {
       await this.#readPhases()
       await this.#balloon.follow(this.record.qmp, this.#phases)
@@ -167,6 +170,21 @@ export class RunningVm {
       this.#woken = Promise.withResolvers()
     }
     await this.#readPhases()
+    if (this.plan.done && this.#guestOff) this.#addPhase(OFF)
+  }
+
+  /** A guest that says nothing is in one phase, from its start to its end. */
+  #beginInstall(): void {
+    this.#bootTime = this.#context.now()
+    this.#listener.booted(this.#bootTime)
+    this.#addPhase('install')
+  }
+
+  #addPhase(phase: string): void {
+    const uptime = this.#context.now() - (this.#bootTime ?? 0)
+    const row = { seq: (this.#phases.at(-1)?.seq ?? -1) + 1, phase, uptime }
+    this.#phases.push(row)
+    this.#listener.phases(this.#phaseLog.offset, [row])
   }
 
   async #readPhases(): Promise<void> {
@@ -256,7 +274,10 @@ export class RunningVm {
   }
 
   #onEvent({ event, data }: QmpEvent): void {
-    if (event === 'SHUTDOWN') this.#guestOff = true
+    if (event === 'SHUTDOWN') {
+      this.#guestOff = true
+      this.#offBy = String(data?.reason)
+    }
     if (event === 'BLOCK_IO_ERROR' && data?.action === 'stop') {
       const drive = driveOfNode(String(data['node-name'] ?? ''))
       const why = data.nospace
@@ -272,6 +293,7 @@ export class RunningVm {
 
   /** What the guest's own words say of how it went. */
   #ownVerdict(): VmEnd {
+    if (this.plan.done) return installVerdict(this.plan.name, this.plan.done, this.#offBy)
     if (this.#phases.at(-1)?.phase === OFF) return { outcome: 'passed' }
     const last = this.#phases.at(-1)
     if (!last && this.plan.mayBeSilent && this.#guestOff) return { outcome: 'passed' }
@@ -315,6 +337,27 @@ export class RunningVm {
       ? verdict
       : { ...verdict, reason: `${verdict.reason}; last console lines:\n  ${lines}` }
   }
+}
+
+const ENDS = { 'power-off': 'guest-shutdown', reboot: 'guest-reset' } as const
+const END_WORDS: Record<string, string> = {
+  'guest-shutdown': 'it powered off',
+  'guest-reset': 'it rebooted, as a kernel that panics may do too',
+}
+
+/** How an installer that says nothing went: it went off in the way that tells that it was done, or in another. */
+export function installVerdict(
+  vm: string,
+  done: 'power-off' | 'reboot',
+  offBy: string | undefined,
+): VmEnd {
+  if (offBy === ENDS[done]) return { outcome: 'passed' }
+  if (offBy === undefined) {
+    const reason = `vm ${vm} went off while no kvmio watched, so how its installer ended is not known`
+    return { outcome: 'abandoned', reason }
+  }
+  const reason = `vm ${vm}: expected its installer to end with ${done}, but ${END_WORDS[offBy] ?? offBy}`
+  return { outcome: 'failed', reason }
 }
 
 /** Removes a vm's cgroup and folder; of one that failed, the logs stay until its name is used again. */

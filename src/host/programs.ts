@@ -1,5 +1,5 @@
 import { run } from '../lib/process.ts'
-import { type Finding, tryOut } from './finding.ts'
+import type { Probe } from './finding.ts'
 
 const PROGRAMS: readonly { name: string; args: string[]; for: string; package: string }[] = [
   { name: 'qemu-img', args: ['--version'], for: 'images', package: 'qemu-utils' },
@@ -8,23 +8,37 @@ const PROGRAMS: readonly { name: string; args: string[]; for: string; package: s
   { name: 'nbdkit', args: ['--version'], for: 'emulated disks', package: 'nbdkit' },
   { name: 'nbdfuse', args: ['--version'], for: 'emulated disks', package: 'libnbd-bin' },
   { name: 'cpio', args: ['--version'], for: 'building the appliance', package: 'cpio' },
+  {
+    name: 'debootstrap',
+    args: ['--version'],
+    for: 'the system debian and the built-in installer',
+    package: 'debootstrap',
+  },
+  { name: 'fincore', args: ['--version'], for: 'hostCache cold', package: 'util-linux' },
   { name: 'xz', args: ['--version'], for: 'building the appliance', package: 'xz-utils' },
+  { name: 'mkfs.vfat', args: ['--help'], for: 'seeds of cloud images', package: 'dosfstools' },
+  { name: 'mcopy', args: ['--version'], for: 'seeds of cloud images', package: 'mtools' },
 ]
 
 // Debian's package would start a Prometheus on all addresses, so it is not one to install for its promtool.
 const PROMTOOL = 'only for checking rules; npm test fetches one of its own and installs nothing'
 
 /** The programs beside qemu that parts of kvmio need. */
-export async function examinePrograms(): Promise<Finding[]> {
+export function programProbes(): Probe[] {
   const known = PROGRAMS.map(({ name, args, for: purpose, package: from }) =>
-    examineProgram(name, args, `apt install ${from}; needed for ${purpose}`),
+    programProbe(name, args, `apt install ${from}; needed for ${purpose}`),
   )
-  return await Promise.all([...known, examineProgram('promtool', ['--version'], PROMTOOL)])
+  return [...known, programProbe('promtool', ['--version'], PROMTOOL)]
 }
 
-function examineProgram(name: string, args: readonly string[], remedy: string): Promise<Finding> {
-  return tryOut(name, remedy, async () => {
-    const text = await run(name, args, { timeoutMs: 5_000 })
-    return text.split('\n')[0] || 'is there'
-  })
+function programProbe(subject: string, args: readonly string[], remedy: string): Probe {
+  return {
+    group: 'programs',
+    subject,
+    remedy,
+    async trial() {
+      const text = await run(subject, args, { timeoutMs: 5_000 })
+      return text.split('\n')[0] || 'is there'
+    },
+  }
 }

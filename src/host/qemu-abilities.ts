@@ -1,82 +1,99 @@
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { KvmioError } from '../lib/errors.ts'
+import { KvmioError, messageOf } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
-import { type Finding, tryOut } from './finding.ts'
+import type { Probe } from './finding.ts'
+import { findController, PASSTHROUGH_REMEDY } from './passthrough.ts'
 import { readQemuVersion } from './qemu.ts'
 
-const DEVICES = {
-  'bus virtio-blk': 'virtio-blk-pci',
-  'bus virtio-scsi': 'virtio-scsi-pci',
-  'bus ide': 'ide-hd',
-  'bus sata': 'ahci',
-  'bus scsi': 'lsi53c895a',
-  'bus nvme': 'nvme',
-} as const
+/** The devices that a bus is made of. */
+const BUS_DEVICES: Readonly<Record<string, readonly string[]>> = {
+  'virtio-blk': ['virtio-blk-pci'],
+  'virtio-scsi': ['virtio-scsi-pci', 'scsi-hd'],
+  ide: ['ide-hd'],
+  sata: ['ahci', 'ide-hd'],
+  scsi: ['lsi53c895a', 'scsi-hd'],
+  pvscsi: ['pvscsi', 'scsi-hd'],
+  nvme: ['nvme'],
+}
 
-const TIMEOUT_MS = 10_000
+const INSTALL = 'apt install qemu-system-x86'
+const TIMEOUT_MS = 30_000 // a busy host is no reason to skip a case
 
-/** What this qemu has: its version, the devices of each bus, the image formats, and which aio works in `directory`. */
-export async function examineQemu(
+/** What this qemu has: its version, the devices of each bus, the objects beside drives, accelerators, protocols. */
+export function qemuProbes(
   binary: string,
-  directory: string,
-  formats: readonly string[],
-  aios: readonly string[],
-): Promise<Finding[]> {
-  const install = 'apt install qemu-system-x86'
-  const version = await tryOut('qemu', install, () => readQemuVersion(binary))
-  if (!version.can) return [version]
-  const devices = await run(binary, ['-device', 'help'], { timeoutMs: TIMEOUT_MS })
-  const buses = Object.entries(DEVICES).map(([subject, device]) =>
-    tryOut(subject, install, async () => {
-      if (!devices.includes(`"${device}"`))
-        throw new KvmioError(`this qemu has no device ${device}`)
-      return device
-    }),
-  )
+  sysRoot: string,
+  values: { buses: readonly string[]; protocols: readonly string[] },
+): Probe[] {
+  const helps = new Map<string, Promise<string>>()
+  const help = (option: string): Promise<string> => {
+    const text = helps.get(option) ?? run(binary, [option, 'help'], { timeoutMs: TIMEOUT_MS })
+    helps.set(option, text)
+    return text
+  }
+  const need = async (option: string, what: string, ...names: string[]): Promise<string> => {
+    const words = new Set((await help(option)).split(/[\s",]+/))
+    const missing = names.find((name) => !words.has(name))
+    if (missing !== undefined) throw new KvmioError(`this qemu has no ${what} ${missing}`)
+    return names.join(' and ')
+  }
+  const probe = (group: string, subject: string, trial: () => Promise<string>): Probe => ({
+    group,
+    subject,
+    remedy: INSTALL,
+    trial,
+  })
   return [
-    version,
-    ...(await Promise.all(buses)),
-    ...(await examineImages(directory, formats, aios)),
+    probe('qemu', 'qemu', () => readQemuVersion(binary)),
+    {
+      ...probe('accel', 'accel tcg', () => need('-accel', 'accelerator', 'tcg')),
+      remedy: 'a qemu that was built with TCG, or accel: kvm',
+    },
+    ...values.buses.map((bus) =>
+      probe('bus', `bus ${bus}`, async () => {
+        const devices = BUS_DEVICES[bus]
+        if (!devices) throw new KvmioError(`it is not known which devices of qemu make a ${bus}`)
+        return await need('-device', 'device', ...devices)
+      }),
+    ),
+    probe('drive', 'iothread', () => need('-object', 'object', 'iothread')),
+    probe('drive', 'queues', async () => {
+      const options = await run(binary, ['-device', 'virtio-blk-pci,help'], {
+        timeoutMs: TIMEOUT_MS,
+      })
+      if (!options.includes('num-queues=')) throw new KvmioError('this qemu has no num-queues')
+      return 'num-queues of virtio-blk-pci'
+    }),
+    probe('drive', 'throttle', () => need('-object', 'object', 'throttle-group')),
+    {
+      ...probe('drive', 'passthrough', async () => {
+        await need('-device', 'device', 'vfio-pci')
+        return await findController(sysRoot, '/dev')
+      }),
+      remedy: PASSTHROUGH_REMEDY,
+    },
+    probe('memory', 'balloon', () => need('-device', 'device', 'virtio-balloon-pci')),
+    ...values.protocols.map((protocol) => protocolProbe(protocol)),
   ]
 }
 
-async function examineImages(
-  directory: string,
-  formats: readonly string[],
-  aios: readonly string[],
-): Promise<Finding[]> {
-  const folder = await mkdtemp(join(directory, 'kvmio-doctor-'))
-  try {
-    const file = join(folder, 'disk.raw')
-    await writeFile(file, '')
-    await truncate(file, 2 ** 20)
-    const install = 'apt install qemu-utils'
-    return [
-      ...(await Promise.all(
-        formats.map((format) =>
-          tryOut(`format ${format}`, install, async () => {
-            await run('qemu-img', ['create', '-q', '-f', format, join(folder, format), '1M'], {
-              timeoutMs: TIMEOUT_MS,
-            })
-            return 'an image could be made'
-          }),
-        ),
-      )),
-      ...(await Promise.all(
-        aios.map((aio) =>
-          tryOut(`aio ${aio}`, 'another kernel or qemu, or another aio', async () => {
-            // -n: O_DIRECT, without which native is refused.
-            const args = ['-f', 'raw', '-n', '-i', aio, '-c', 'read 0 4096', file]
-            const output = await run('qemu-io', args, { timeoutMs: TIMEOUT_MS })
-            if (!output.startsWith('read 4096/4096'))
-              throw new KvmioError(output.split('\n')[0] || 'nothing was read')
-            return '4 KiB were read with it'
-          }),
-        ),
-      )),
-    ]
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+/**
+ * Drivers can be modules, which `qemu-img --help` lists even where they are not installed: so one is asked to open
+ * nothing, and complains of that, or of not being there.
+ */
+function protocolProbe(protocol: string): Probe {
+  return {
+    group: 'url',
+    subject: `url ${protocol}`,
+    remedy: 'apt install qemu-block-extra, or a qemu that was built with it',
+    async trial() {
+      const nothing = `json:${JSON.stringify({ driver: protocol })}`
+      const said = await run('qemu-img', ['info', nothing], { timeoutMs: TIMEOUT_MS }).catch(
+        messageOf,
+      )
+      if (/not installed/.test(said)) throw new KvmioError(said)
+      if (/Unknown (driver|protocol)|failed to open module|module.* not found/i.test(said))
+        throw new KvmioError(`this qemu has no driver ${protocol}`)
+      return `driver ${protocol}`
+    },
   }
 }

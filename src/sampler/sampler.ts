@@ -42,7 +42,8 @@ interface VmState {
   devices: Map<string, IoCounts>
   /** Of its cgroup: the last one may come beside that of a tick. */
   readings: Serial
-  rates: RateHistogram
+  /** Absent where all its drives were passed through: qemu knows nothing of them, which is not that they rest. */
+  rates?: RateHistogram
   demand: Map<string, Moments>
 }
 
@@ -148,7 +149,7 @@ export class Sampler {
   }
 
   get vmRates(): ReadonlyMap<string, RateHistogram> {
-    return new Map([...this.#vms].map(([name, { rates }]) => [name, rates]))
+    return new Map([...this.#vms].flatMap(([name, { rates }]) => (rates ? [[name, rates]] : [])))
   }
 
   /** By vm, then by tier. */
@@ -188,7 +189,7 @@ export class Sampler {
         operations: new Map(),
         devices: new Map(),
         readings: new Serial(),
-        rates: new RateHistogram(),
+        ...(vm.drives.length > 0 && { rates: new RateHistogram() }),
         demand: new Map(),
       }
       this.#vms.set(vm.name, state)
@@ -202,10 +203,11 @@ export class Sampler {
       this.#readDrives(vm),
       this.#sampleCgroup(vm, state),
     ])
-    // Of drives that were passed through qemu knows nothing, which is not that they rest.
-    if (!drives || vm.drives.length === 0) return
+    if (!drives || !state.rates) return
+    // A medium that the vm reads from beside them is none of its drives.
+    const own = drives.filter(({ id }) => vm.drives.some((drive) => drive.id === id))
     const transactions = sum(
-      drives.map(({ read, write, flush }) => read.operations + write.operations + flush.operations),
+      own.map(({ read, write, flush }) => read.operations + write.operations + flush.operations),
     )
     const now = { transactions, at }
     const { before } = state

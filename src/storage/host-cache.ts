@@ -7,6 +7,7 @@ import { run } from '../lib/process.ts'
 import { formatBytes } from '../lib/quantities.ts'
 import { readMeminfo } from '../source/proc.ts'
 import { drain } from './drain.ts'
+import { forgetMakers } from './inode-maker.ts'
 
 const DROP_ALL = '3' // the pages, and the names and inodes of files
 const TRIES = 5
@@ -19,6 +20,8 @@ export interface HostCacheOptions {
   directories: readonly string[]
   /** The files that are to be in the page cache, or not. */
   files: readonly string[]
+  /** Of the files, or beside them: those whose makers are to be forgotten, so that they are their vms' alone. */
+  disowned: readonly string[]
   /** Whether the vms write through the page cache. */
   hostCached: boolean
   procRoot: string
@@ -30,11 +33,12 @@ export interface HostCacheOptions {
  * files is in the page cache, or all that they hold. Throws where that cannot be had.
  */
 export async function prepareHostCache(options: HostCacheOptions): Promise<void> {
-  const { hostCache, directories, files, hostCached, procRoot, signal } = options
+  const { hostCache, directories, files, disowned, hostCached, procRoot, signal } = options
   const cold = hostCache === 'cold'
   await drain({ directories, hostCached: hostCached || cold, procRoot, signal })
-  if (cold) await makeCold(files, procRoot)
-  else await makeWarm(files, procRoot, signal)
+  if (cold) return await makeCold(files, procRoot)
+  await forgetMakers(disowned, procRoot)
+  await makeWarm(files, procRoot, signal)
 }
 
 /** Why this host's page cache cannot be emptied; undefined when it can. */

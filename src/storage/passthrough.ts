@@ -1,5 +1,5 @@
 // A disk controller of the host's, lent to a guest: https://docs.kernel.org/driver-api/vfio.html
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { constants, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, KvmioError, messageOf, UnavailableError } from '../lib/errors.ts'
@@ -144,9 +144,10 @@ async function attempt(address: string, act: () => Promise<void>): Promise<void>
   }
 }
 
-/** Neither created nor truncated: these files take one value a write. */
-function setValue(file: string, value: string): Promise<void> {
-  return writeFile(file, value, { flag: 'r+' })
+/** For writing alone: sysfs lets nobody, not even root, open for reading what cannot be read. */
+async function setValue(file: string, value: string): Promise<void> {
+  await using handle = await open(file, constants.O_WRONLY)
+  await handle.write(value)
 }
 
 function recordFile(pci: string, { stateDir }: FunctionContext): string {

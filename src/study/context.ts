@@ -1,5 +1,5 @@
 import type { Vm } from '../attribution/records.ts'
-import type { GuestConfig } from '../config/schema.ts'
+import type { GuestConfig, PackageSet, StudyConfig } from '../config/schema.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import type { VmRegistry } from '../guest/registry.ts'
 import type { VmContext } from '../guest/running-vm.ts'
@@ -29,8 +29,12 @@ export interface StudyContext {
   tier(name: string): OpenTier | undefined
   /** The built-in system; built when it is first asked for. */
   appliance(): Promise<{ kernel: string; initrd: string }>
+  /** The image that the built-in installer installs these from; built when it is first asked for. */
+  packageDrive(packages: PackageSet): Promise<string>
   /** The built-in disk image; built when it is first asked for. */
   debian(): Promise<{ image: string }>
+  /** Why this host cannot run a case of that guest and study, its tiers aside: they have been opened. */
+  lack(guest: GuestConfig, study: StudyConfig): Promise<string | undefined>
   /** What `accel: auto` comes out as on this host. */
   accelerator(guest: GuestConfig): Promise<VmPlan['accelerator']>
   /** Versions and host facts, for the manifest of each run. */

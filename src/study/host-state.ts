@@ -13,16 +13,25 @@ export async function settleBefore(
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { procRoot } = context.vm
+  const { procRoot, hierarchy } = context.vm
   const drives = plans.flatMap(({ drives }) => drives)
-  const boot = plans.flatMap(({ boot }) =>
-    'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : [],
-  )
+  // What other vms have mapped stays in the page cache, and all vms of the appliance have the same kernel.
+  const boot = hostCache === 'cold' ? [] : plans.flatMap(filesToBoot)
   const images = drives.flatMap((drive) => filesToRead(drive, hostCache))
   const files = [...new Set([...boot, ...images])]
   const directories = directoriesOf(drives, context)
   const hostCached = drives.some(isHostCached)
-  await prepareHostCache({ hostCache, directories, files, hostCached, procRoot, signal })
+  // v1 counts what is written back for nobody, whoever made the file.
+  const disowned = hierarchy?.version === 2 ? drives.filter(isHostCached).flatMap(ownFile) : []
+  await prepareHostCache({
+    hostCache,
+    directories,
+    files,
+    disowned,
+    hostCached,
+    procRoot,
+    signal,
+  })
 }
 
 /** After their end: what they wrote is on its device. */
@@ -39,15 +48,26 @@ export async function settleAfter(
   await drain({ directories, devices, hostCached, procRoot, signal })
 }
 
+/** What qemu loads itself, and the media beside the drives. */
+function filesToBoot({ boot, media = [] }: VmPlan): string[] {
+  const loaded = 'kernel' in boot ? [boot.kernel, boot.initrd ?? []].flat() : []
+  return [...loaded, ...media.map(({ path }) => path)]
+}
+
 /**
- * Cold means all of an image. Warm means what the guest finds on it: its own image is new and empty, all else lies below;
- * and what is read past the page cache needs nothing in it.
+ * Cold means all of an image. Warm means what the guest finds on it: where its own image is new and empty, all else
+ * lies below. What is read past the page cache needs nothing in it.
  */
 function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
-  const { backend, backing } = drive
-  const layers = hostCache === 'cold' ? [{ backend }, ...backing] : backing
+  const { backend, backing, source } = drive
   if (hostCache === 'warm' && !isHostCached(drive)) return []
+  const isCopy = source !== undefined && backing.length === 0
+  const layers = hostCache === 'cold' || isCopy ? [{ backend }, ...backing] : backing
   return layers.flatMap(({ backend }) => (backend.kind === 'url' ? [] : [backend.path]))
+}
+
+function ownFile({ backend }: DrivePlan): string[] {
+  return backend.kind === 'file' ? [backend.path] : []
 }
 
 function isHostCached({ cache }: DrivePlan): boolean {

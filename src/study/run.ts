@@ -10,7 +10,7 @@ import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { giveBackFunctions, takeFunctions } from './functions.ts'
 import { settleAfter, settleBefore } from './host-state.ts'
-import { createImages, createShared, removeImages } from './images.ts'
+import { createImages, createShared, keepImage, removeImages } from './images.ts'
 import { LoadRecorder } from './load-recorder.ts'
 
 /** What a run is called in the journal and in events. */
@@ -148,6 +148,7 @@ async function finishRun(
     if (member.end?.outcome === 'failed') await stopAll(`vm ${member.plan.name} did not run`)
     await waitFor(member, context, stopAll)
   }
+  let kept: VmEnd | undefined
   try {
     // One vm that fails or cannot be had ends the run: what the others measure is no longer the case that was planned.
     const failed = members.find(({ end }) => end && end.outcome !== 'passed')
@@ -156,13 +157,14 @@ async function finishRun(
     await settleAfter(plans, context, signal).catch((error) => {
       context.vm.log.warn({ err: error }, 'the run ends before its data was on the device')
     })
+    kept = await keepPassed(members, signal)
   } finally {
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
     await removeImages(plans, context)
     await giveBackFunctions(plans, context)
   }
-  const { outcome, reason } = verdictOf(members)
+  const { outcome, reason } = kept ?? verdictOf(members)
   context.journal.endRun(identity.run, outcome, reason)
   return {
     ...identity,
@@ -171,6 +173,22 @@ async function finishRun(
     phases: slowestPhases(members),
     ...recorder.summary(),
     fio: fioOf(identity, context),
+  }
+}
+
+/** Keeps the images that are to outlive a run that has passed; one that cannot be kept is how the run went. */
+async function keepPassed(
+  members: readonly Member[],
+  signal: AbortSignal,
+): Promise<VmEnd | undefined> {
+  if (verdictOf(members).outcome !== 'passed') return undefined
+  try {
+    for (const { plan } of members) await keepImage(plan, signal)
+    return undefined
+  } catch (error) {
+    return signal.aborted
+      ? { outcome: 'abandoned', reason: abandonedBy(signal) }
+      : { outcome: 'failed', reason: messageOf(error) }
   }
 }
 

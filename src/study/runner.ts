@@ -1,14 +1,12 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { imageDrives, passedThrough } from '../config/passthrough.ts'
+import { isOwnInstaller } from '../config/install-rules.ts'
+import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
-import { rootDrive } from '../config/system-rules.ts'
-import type { SourcePlan } from '../guest/plan.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
-import { checkSource } from '../storage/source-image.ts'
 import { readTierFacts } from '../storage/tier-facts.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
@@ -17,6 +15,7 @@ import { withFunctions } from './functions.ts'
 import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
+import { systemSource, withSystem } from './system-source.ts'
 import { planVms } from './vm-plans.ts'
 
 export interface StudyTask {
@@ -43,9 +42,11 @@ export async function runStudy(
   const { name, study, guest, hash } = task
   const { journal, onEvent } = context
   const cold = await coldProblem(context.vm.procRoot)
-  const cases = await Promise.all(
-    planCases(study, guest).map((point) => withFunctions(withHost(point, cold, context), context)),
-  )
+  const cases: CasePlan[] = []
+  for (const planned of planCases(study, guest)) {
+    const point = await withHost(planned, cold, context)
+    cases.push(await withSystem(await withFunctions(point, context), context, signal))
+  }
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
@@ -138,6 +139,7 @@ async function runCase(
       locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
       accelerator: await context.accelerator(point.guest),
       appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
+      packageDrive: await packageDriveOf(point, context),
       source: await systemSource(point.guest, context, signal),
       cgroup: context.cgroup,
       runAs: context.runAs,
@@ -169,6 +171,15 @@ async function manifestOf(guest: GuestConfig, context: StudyContext): Promise<un
   return { ...((await context.manifest()) as object), tiers }
 }
 
+/** Only the built-in installer needs one. */
+async function packageDriveOf(
+  { study: { workload } }: CasePlan,
+  context: StudyContext,
+): Promise<string | undefined> {
+  if (workload.kind !== 'install' || isOwnInstaller(workload)) return undefined
+  return await context.packageDrive(workload.packages ?? 'minbase')
+}
+
 /** One that the study's cases name: the config has seen to that. */
 function openTier(name: string, context: StudyContext): OpenTier {
   const open = context.tier(name)
@@ -176,28 +187,19 @@ function openTier(name: string, context: StudyContext): OpenTier {
   return open
 }
 
-/** The image that the system on the guest's first drive comes from; undefined when it is on none. */
-async function systemSource(
-  guest: GuestConfig,
+/**
+ * What this host lacks for a case is the case's reason to be skipped: it is neither passed nor failed. `cold` is why
+ * the host's page cache cannot be emptied.
+ */
+async function withHost(
+  point: CasePlan,
+  cold: string | undefined,
   context: StudyContext,
-  signal: AbortSignal,
-): Promise<SourcePlan | undefined> {
-  const { system } = guest
-  const name = rootDrive(guest)
-  if (name === undefined) return undefined
-  const source: SourcePlan =
-    typeof system === 'object' && 'image' in system
-      ? { path: system.image, format: system.format }
-      : { path: (await context.debian()).image, format: 'raw' }
-  const sizeBytes = Object.fromEntries(imageDrives(guest))[name]!.size
-  await checkSource(source, { name, sizeBytes }, signal)
-  return source
-}
-
-/** Skipped where this host cannot run it; `cold` is why its page cache cannot be emptied. */
-function withHost(point: CasePlan, cold: string | undefined, context: StudyContext): CasePlan {
+): Promise<CasePlan> {
   if (point.skip !== undefined) return point
   if (point.study.hostCache === 'cold' && cold !== undefined) return { ...point, skip: cold }
+  const lack = await context.lack(point.guest, point.study)
+  if (lack !== undefined) return { ...point, skip: lack }
   const placement = placementProblem(
     point.guest,
     point.study.vms,

@@ -16,6 +16,7 @@ import {
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import { workloadFiles, workloadWords } from '../guest/systems/workload-words.ts'
 import { drivesOf } from './drives.ts'
+import { planInstall } from './install-plan.ts'
 import type { CasePlan } from './plan.ts'
 
 /** What the plans of a case's vms need from this host. */
@@ -26,6 +27,8 @@ export interface Placement {
   accelerator: VmPlan['accelerator']
   /** The built-in system; only a guest with a system of its own does without. */
   appliance?: { kernel: string; initrd: string }
+  /** The image that the built-in installer installs from; only that one needs it. */
+  packageDrive?: string
   /** The image that the system on the first drive comes from; there when the guest has one. */
   source?: SourcePlan
   /** The cgroup that holds those of the vms. */
@@ -53,7 +56,9 @@ export function planVms(studyName: string, point: CasePlan, placement: Placement
       memoryBytes: point.guest.memory,
       vcpus: point.guest.vcpus,
       balloon: planBalloon(point.guest),
-      ...planSystem(point.guest, study.workload, placement),
+      ...(study.workload.kind === 'install'
+        ? planInstall(study.workload, point, slot, placement)
+        : planSystem(point.guest, study.workload, placement)),
       drives: planDrives(name, `${studyName}-${point.name}`, point.guest, placement),
       ...(passthrough.length > 0 && { passthrough }),
       deadlines: point.guest.deadlines,

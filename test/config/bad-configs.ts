@@ -18,6 +18,8 @@ studies:
 `
 const write = (text: string) => study(`    workload: { boot-write-shutdown: ${text} }`)
 const factors = (text: string) => study(`    workload: { idle: {} }\n    factors: ${text}`)
+const install = (text: string, size = '1GiB') =>
+  `${drive(`{ tier: local, size: ${size} }`)}studies:\n  demo:\n    guest: student\n    workload: { install: ${text} }\n`
 const numbers = (count: number, unit = '') =>
   `[${Array.from({ length: count }, (_, index) => `${index + 1}${unit}`)}]`
 
@@ -412,17 +414,17 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an empty workload',
     study('    workload: {}'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got an empty mapping',
+    '8:15: studies.demo.workload: expected exactly one of install, boot-write-shutdown, idle, fio and script, got an empty mapping',
   ],
   [
     'two workloads',
     study('    workload: { idle: {}, boot-write-shutdown: {} }'),
-    '8:15: studies.demo.workload: expected exactly one of boot-write-shutdown, idle, fio and script, got a mapping with idle, boot-write-shutdown',
+    '8:15: studies.demo.workload: expected exactly one of install, boot-write-shutdown, idle, fio and script, got a mapping with idle, boot-write-shutdown',
   ],
   [
     'an unknown workload',
     study('    workload: { fioo: {} }'),
-    '8:17: studies.demo.workload.fioo: unknown key; known keys are boot-write-shutdown, idle, fio, script; did you mean fio?',
+    '8:17: studies.demo.workload.fioo: unknown key; known keys are install, boot-write-shutdown, idle, fio, script; did you mean fio?',
   ],
   [
     'fio without a job',
@@ -468,6 +470,51 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     'too little memory for debian',
     inDebian('{ tier: local, size: 1GiB }', '{ idle: {} }', ' memory: 96MiB,'),
     '4:38: guests.student.memory: expected at least 160MiB for debian, got 96MiB',
+  ],
+  [
+    'an installation onto a drive that is too small',
+    install('{ packages: minbase }', '500MiB'),
+    '8:17: studies.demo.workload.install: expected at least 512 MiB on drive root for minbase, got 500 MiB',
+  ],
+  [
+    'an installation into too little memory',
+    install('{ packages: minbase }'),
+    '8:17: studies.demo.workload.install: expected a guest with at least 256 MiB of memory, got 192 MiB',
+  ],
+  [
+    'an installation onto no drive',
+    install('{ drive: rot }'),
+    '8:35: studies.demo.workload.install.drive: expected a drive of guest student: root, got "rot"; did you mean root?',
+  ],
+  [
+    'an unknown set of packages',
+    install('{ packages: everything }'),
+    '8:38: studies.demo.workload.install.packages: expected minimal, minbase, debian or a list of packages, got "everything"',
+  ],
+  [
+    'an ISO image and a kernel',
+    install('{ iso: a.iso, kernel: vmlinuz }'),
+    '8:33: studies.demo.workload.install.iso: expected a kernel or an ISO image to boot, got both; media is an ISO beside a kernel',
+  ],
+  [
+    'answers without a kernel',
+    install('{ iso: a.iso, files: { ks.cfg: ks.cfg } }'),
+    '8:47: studies.demo.workload.install.files: expected kernel beside files, got none',
+  ],
+  [
+    "packages for an installer of one's own",
+    install('{ kernel: vmlinuz, packages: [vim] }'),
+    "8:55: studies.demo.workload.install.packages: expected them for the built-in installer alone, got one's own",
+  ],
+  [
+    'an end of the built-in installer',
+    install('{ done: reboot }'),
+    "8:34: studies.demo.workload.install.done: expected kernel or iso, an installer of one's own, beside done, got neither",
+  ],
+  [
+    'a file with a path for a name',
+    install('{ kernel: vmlinuz, files: { ../ks: ks } }'),
+    '8:54: studies.demo.workload.install.files."../ks": expected a plain file name, got "../ks"',
   ],
   [
     'an unknown schedule',

@@ -18,7 +18,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { cgroupOf } from '../../src/cli/engine.ts'
+import type { PackageSet } from '../../src/config/schema.ts'
 import { type Appliance, buildAppliance } from '../../src/guest/systems/appliance.ts'
+import { buildPackageDrive } from '../../src/guest/systems/package-drive.ts'
 import { UnavailableError } from '../../src/lib/errors.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { run } from '../../src/lib/process.ts'
@@ -51,6 +53,29 @@ export async function applianceOrLack(): Promise<{ appliance?: Appliance; lack: 
     if (!(error instanceof UnavailableError)) throw error
     return { lack: error.message }
   }
+}
+
+/** The built-in installer's package drive, in the repository's own state directory; or why this host cannot have it. */
+export async function packageDriveLack(packages: PackageSet): Promise<string | false> {
+  try {
+    await buildPackageDrive({ cacheDir: SYSTEMS, packages, log: silentLog })
+    return false
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error
+    return error.message
+  }
+}
+
+/** The image that a run has kept under this name, as raw bytes in a file; gone from where it was kept. */
+export async function takeKept({ state, directory }: Home, name: string): Promise<string> {
+  const image = join(state, 'systems/installed', `${name}.qcow2`)
+  const raw = join(directory, `${name}.raw`)
+  try {
+    await run('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image, raw])
+  } finally {
+    await rm(image, { force: true }) // the folder is shared by all tests
+  }
+  return raw
 }
 
 /** Why this host cannot have the tier `slow`. */

@@ -3,7 +3,18 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { applianceOrLack, guestOn, homeFor, journal, kvmio, LOCAL, nothingLeft } from './kvmio.ts'
+import {
+  applianceOrLack,
+  guestOn,
+  type Home,
+  homeFor,
+  journal,
+  kvmio,
+  LOCAL,
+  nothingLeft,
+  serve,
+  until,
+} from './kvmio.ts'
 
 const { lack } = await applianceOrLack()
 
@@ -65,10 +76,7 @@ t.test('scripts in the appliance', { skip: lack }, async (t) => {
     'shutdown',
     'off',
   ])
-  const db = new DatabaseSync(join(home.state, 'journal.sqlite'), { readOnly: true })
-  const results = db.prepare('SELECT name, content FROM results').all()
-  db.close()
-  t.same(results, [{ name: 'fio', content: FIO }])
+  t.same(results(home), [{ name: 'fio', content: FIO }])
 
   const { code } = await kvmio(home, ['run', 'bad', 'late']).end(120_000)
   t.equal(code, 1)
@@ -78,3 +86,46 @@ t.test('scripts in the appliance', { skip: lack }, async (t) => {
   t.equal(reason(late?.reason), 'vm late-only-1: script: did not end in 2 s; begun')
   await nothingLeft(t, home)
 })
+
+const HALVES = `${GOOD.slice(GOOD.indexOf('tell() {'), GOOD.indexOf('tell 1 2'))}kvmio-phase first
+tell 1 2 ${packed.slice(0, middle)}
+kvmio-phase second
+sleep 10
+tell 2 2 ${packed.slice(middle)}
+`
+
+t.test('a result whose halves two kvmios read', { skip: lack }, async (t) => {
+  const home = await homeFor(t, {
+    ...CONFIG,
+    studies: { halves: { ...script({ run: HALVES }), schedule: 'continuous', pause: '1h' } },
+  })
+  const first = await serve(home)
+  await until('the second phase', () => journal(home)[0]?.vms[0]?.phases.includes('second'))
+  first.kill('SIGKILL')
+  await first.end()
+  t.same(results(home), [])
+
+  await serve(home)
+  await until('the run to end', () => journal(home)[0]?.outcome ?? undefined)
+  const [run] = journal(home)
+  t.equal(run?.outcome, 'passed', run?.reason ?? '')
+  t.strictSame(run?.vms[0]?.phases, [
+    'boot',
+    'prepare',
+    'script',
+    'first',
+    'second',
+    'shutdown',
+    'off',
+  ])
+  t.same(results(home), [{ name: 'fio', content: FIO }])
+})
+
+function results({ state }: Home): unknown[] {
+  const db = new DatabaseSync(join(state, 'journal.sqlite'), { readOnly: true })
+  try {
+    return db.prepare('SELECT name, content FROM results').all()
+  } finally {
+    db.close()
+  }
+}

@@ -125,11 +125,12 @@ t.test('a target of 128 of 192 MiB gives memory back', { skip: lack }, async (t)
 // that wrote two files side by side is freed in shreds, of which nothing is reported (seen with dd's 32 MiB beside it).
 t.test('reported free pages are given back without any target', { skip: lack }, async (t) => {
   const init = await readFile(new URL('../../src/guest/systems/init.sh', import.meta.url), 'utf8')
-  const idle = '    say phase idle\n'
-  t.match(init, idle)
+  const work = '\nrun_workload\n'
+  t.match(init, work)
   const initrd = join(await vmsFolder(t), 'initrd.img')
-  const touch = `    busybox dd if=/dev/zero of=/tmp/big bs=1048576 count=64 2>/tmp/said\n    busybox rm /tmp/big\n`
-  await initrdWith(initrd, appliance?.initrd ?? '', init.replace(idle, `${touch}${idle}`))
+  const touch =
+    'busybox dd if=/dev/zero of=/tmp/big bs=1048576 count=64 2>/tmp/said\nbusybox rm /tmp/big'
+  await initrdWith(initrd, appliance?.initrd ?? '', init.replace(work, `\n${touch}${work}`))
   const held = new Map<boolean, number>()
   for (const freePageReporting of [false, true]) {
     const { vm, pid } = await start(t, {

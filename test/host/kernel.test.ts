@@ -3,10 +3,10 @@ import { release, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { kvmFingerprint } from '../../src/host/accelerator.ts'
-import type { Finding } from '../../src/host/finding.ts'
-import { examineKernel } from '../../src/host/kernel.ts'
+import { type Finding, type Probe, tryOut } from '../../src/host/finding.ts'
+import { kernelProbes } from '../../src/host/kernel.ts'
 import { readManifest } from '../../src/host/manifest.ts'
-import { examinePrograms } from '../../src/host/programs.ts'
+import { programProbes } from '../../src/host/programs.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 
 /** A host of these files; gone when the test has ended. */
@@ -20,10 +20,14 @@ async function hostOf(t: Test, files: Record<string, string>): Promise<string> {
   return root
 }
 
+function tryAll(probes: readonly Probe[]): Promise<Finding[]> {
+  return Promise.all(probes.map(({ subject, remedy, trial }) => tryOut(subject, remedy, trial)))
+}
+
 async function examine(t: Test, files: Record<string, string>, filesystems: string[] = []) {
   const root = await hostOf(t, { 'proc/x': '', 'dev/x': '', ...files })
   const roots = { procRoot: join(root, 'proc'), devRoot: join(root, 'dev'), release: 'none' }
-  const findings = await examineKernel(roots, filesystems)
+  const findings = await tryAll(kernelProbes(roots, filesystems))
   return { root, found: Object.fromEntries(findings.map((one) => [one.subject, one])) }
 }
 
@@ -35,6 +39,7 @@ t.test('a kernel that has nothing', async (t) => {
   const { root, found } = await examine(t, { 'proc/misc': '229 fuse\n', 'proc/self/mountinfo': '' })
   t.strictSame(Object.keys(found), [
     'root',
+    'mounts',
     'loop devices',
     'fuse',
     'device mapper',
@@ -69,15 +74,26 @@ t.test('a kernel that has it all', async (t) => {
     'proc/misc': ' 236 device-mapper\n229 fuse\n',
     'proc/pressure/io': 'some avg10=0.00\n',
     'dev/loop-control': '',
+    'proc/self/status': 'CapPrm:\t0000000000000000\nCapEff:\t000001ffffffffff\n',
     'dev/fuse': '',
   }
   const root = await hostOf(t, { 'cgroup/cgroup.controllers': 'cpu io memory\n' })
   const cgroup2 = mountinfo([`${root}/cgroup rw - cgroup2 cgroup2 rw`])
   const { found } = await examine(t, { ...files, 'proc/self/mountinfo': cgroup2 })
+  t.match(found.mounts, { can: true, detail: 'CAP_SYS_ADMIN' })
   t.match(found.fuse, { can: true, detail: '/dev/fuse opens', remedy: undefined })
   t.match(found['device mapper'], { can: true, detail: 'in /proc/misc' })
   t.match(found['I/O cgroups'], { can: true, detail: `v2 at ${root}/cgroup` })
   t.match(found.pressure, { can: true, detail: '/proc/pressure/io' })
+})
+
+t.test('root in a container that may not mount', async (t) => {
+  const { found } = await examine(t, { 'proc/self/status': 'CapEff:\t00000000a80425fb\n' })
+  t.match(found.mounts, {
+    can: false,
+    detail: 'this process may not mount: it has no CAP_SYS_ADMIN',
+    remedy: 'run as root, in a container with CAP_SYS_ADMIN',
+  })
 })
 
 t.test('cgroups of the first kind', async (t) => {
@@ -114,7 +130,7 @@ t.test('root or not', async (t) => {
 })
 
 t.test('programs: there with a version, or with what to install', async (t) => {
-  const findings = await examinePrograms()
+  const findings = await tryAll(programProbes())
   t.ok(findings.some(({ subject }) => subject === 'qemu-img'))
   for (const { subject, can, detail, remedy } of findings) {
     if (can) t.ok(detail.length > 0 && !detail.includes('\n') && !remedy, `${subject}: ${detail}`)

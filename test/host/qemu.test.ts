@@ -2,9 +2,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { tryOut } from '../../src/host/finding.ts'
+import { type Finding, type Probe, tryOut } from '../../src/host/finding.ts'
+import { imageProbes } from '../../src/host/image-abilities.ts'
+import { createProbing } from '../../src/host/probing.ts'
 import { parseQemuVersion, readQemuVersion } from '../../src/host/qemu.ts'
-import { examineQemu } from '../../src/host/qemu-abilities.ts'
+import { qemuProbes } from '../../src/host/qemu-abilities.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 
 const QEMU = 'qemu-system-x86_64'
@@ -45,6 +47,12 @@ t.test('what a trial returns is the detail, what it throws the reason', async (t
     detail: 'it hangs',
     remedy: 'buy another',
   })
+  const says = async () => {
+    throw new Error('qemu-img exited with code 1:\n  qemu-img: no')
+  }
+  t.match(await tryOut('format', '', says), {
+    detail: 'qemu-img exited with code 1: qemu-img: no',
+  })
   const throwsText = async () => {
     throw 'no'
   }
@@ -53,31 +61,62 @@ t.test('what a trial returns is the detail, what it throws the reason', async (t
 
 const lack = (await missingPrograms([QEMU, 'qemu-img', 'qemu-io'])) ?? false
 
+/** What the probes of these subjects find. */
+async function found(probes: readonly Probe[]): Promise<Record<string, Finding>> {
+  const probing = createProbing(probes)
+  const findings = probes.map(async ({ subject }) => [subject, await probing.find(subject)])
+  return Object.fromEntries(await Promise.all(findings))
+}
+
+const BUSES = ['virtio-blk', 'virtio-scsi', 'ide', 'sata', 'scsi', 'pvscsi', 'nvme']
+
 t.test('the real qemu', { skip: lack }, async (t) => {
+  t.match(await readQemuVersion(QEMU), /^\d+\.\d+\.\d+$/)
+  const values = { buses: [...BUSES, 'floppy'], protocols: ['nbd', 'no-such-driver'] }
+  const all = await found(qemuProbes(QEMU, '/sys', values))
+  t.match(all.qemu, { can: true, detail: /^\d+\.\d+/ })
+  for (const bus of BUSES) t.match(all[`bus ${bus}`], { can: true, remedy: undefined }, bus)
+  t.match(all['bus sata'], { detail: 'ahci and ide-hd' })
+  t.match(all['bus floppy'], {
+    can: false,
+    detail: 'it is not known which devices of qemu make a floppy',
+  })
+  t.match(all['url nbd'], { can: true, detail: 'driver nbd' })
+  t.match(all['url no-such-driver'], {
+    can: false,
+    detail: 'this qemu has no driver no-such-driver',
+  })
+  for (const subject of ['accel tcg', 'iothread', 'queues', 'throttle', 'balloon'])
+    t.match(all[subject], { can: true }, subject)
+  t.equal(all.passthrough?.can, (await readdir('/sys/kernel/iommu_groups')).length > 0)
+})
+
+t.test('images of the real qemu', { skip: lack }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'kvmio-qemu-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
-  t.match(await readQemuVersion(QEMU), /^\d+\.\d+\.\d+$/)
-  const formats = ['raw', 'qcow2', 'no-such-format']
-  const findings = await examineQemu(QEMU, directory, formats, ['threads', 'no-such-aio'])
-  const found = Object.fromEntries(findings.map((finding) => [finding.subject, finding]))
-  t.strictSame(Object.keys(found), [
-    'qemu',
-    ...['virtio-blk', 'virtio-scsi', 'ide', 'sata', 'scsi', 'nvme'].map((bus) => `bus ${bus}`),
-    ...formats.map((format) => `format ${format}`),
-    'aio threads',
-    'aio no-such-aio',
-  ])
-  t.match(found['bus virtio-blk'], { can: true, detail: 'virtio-blk-pci', remedy: undefined })
-  t.match(found['format qcow2'], { can: true, detail: 'an image could be made' })
-  t.match(found['format no-such-format'], { can: false, remedy: 'apt install qemu-utils' })
-  t.match(found['aio threads'], { can: true, detail: '4 KiB were read with it' })
-  t.match(found['aio no-such-aio'], { can: false, remedy: /another aio/ })
+  const all = await found(
+    imageProbes(directory, {
+      formats: ['raw', 'qcow2', 'no-such-format'],
+      preallocations: ['off', 'metadata', 'falloc', 'full', 'no-such'],
+      caches: ['none', 'writeback', 'writethrough', 'directsync', 'unsafe', 'no-such'],
+      aios: ['threads', 'native', 'io_uring', 'no-such'],
+      discards: ['ignore', 'unmap', 'no-such'],
+      detectZeroes: ['off', 'on', 'unmap', 'no-such'],
+    }),
+  )
+  for (const [subject, { can, detail }] of Object.entries(all))
+    t.equal(can, !subject.includes('no-such'), `${subject}: ${detail}`)
+  t.match(all['format qcow2'], { detail: 'qemu-img create -f qcow2' })
+  t.match(all['aio threads'], { detail: `4 KiB were read with it in ${directory}` })
+  t.match(all['aio no-such'], { remedy: /another aio/ })
+  t.match(all['cache no-such'], { detail: /Invalid cache option: no-such|[Ii]nvalid/ })
   t.strictSame(await readdir(directory), [], 'nothing is left')
 })
 
-t.test('no qemu: one finding, not a dozen', async (t) => {
+t.test('no qemu: said of all that it makes', async (t) => {
   const detail = 'no-such-qemu did not start: no-such-qemu is not installed'
-  t.strictSame(await examineQemu('no-such-qemu', tmpdir(), ['raw'], ['threads']), [
-    { subject: 'qemu', can: false, detail, remedy: 'apt install qemu-system-x86' },
-  ])
+  const all = await found(qemuProbes('no-such-qemu', '/sys', { buses: ['ide'], protocols: [] }))
+  const expected = { can: false, detail, remedy: 'apt install qemu-system-x86' }
+  t.match(all.qemu, expected)
+  t.match(all['bus ide'], expected)
 })

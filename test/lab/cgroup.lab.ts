@@ -5,7 +5,7 @@ import t from 'tap'
 import { cgroupOf } from '../../src/cli/engine.ts'
 import { run } from '../../src/lib/process.ts'
 import { findIoHierarchy } from '../../src/source/cgroup.ts'
-import { guestSays, journal, nothingLeft, type Page, until, writes } from '../e2e/kvmio.ts'
+import { journal, nothingLeft, type Page, says, until, writes } from '../e2e/kvmio.ts'
 import {
   DISK,
   labGuest,
@@ -40,7 +40,7 @@ t.test('host-cached writes are counted for the vm that made them', async (t) => 
   const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'cached')
   const vm = 'cached-only-1'
-  await guestSays(home, vm, 'phase settle')
+  await says(started, `${vm}: settle at`)
   // The kernel would write it back after half a minute by itself.
   await run('sync', [])
   const labels = { vm, device: DISK.name }

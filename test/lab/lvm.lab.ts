@@ -1,7 +1,7 @@
 // Logical volumes, linear and thin: one for each drive, made before its vm starts and gone after its end.
 import t from 'tap'
 import { run } from '../../src/lib/process.ts'
-import { guestSays, journal, nothingLeft, type Page, writes } from '../e2e/kvmio.ts'
+import { journal, nothingLeft, type Page, says, writes } from '../e2e/kvmio.ts'
 import { DISK, labGuest, labHome, pageWhere, startStudy } from './inside.ts'
 
 const MIB = 2 ** 20
@@ -36,7 +36,7 @@ for (const kind of ['linear', 'thin']) {
     const home = await labHome(t, CONFIG)
     const started = await startStudy(home, kind)
     const vm = `${kind}-only-1`
-    await guestSays(home, vm, 'phase settle')
+    await says(started, `${vm}: settle at`)
     const volume = `kvmio-${vm}.root`
     t.equal((await volumes('segtype')).get(volume), kind, `${volume} is there`)
     if (kind === 'thin') {

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { run } from '../../src/lib/process.ts'
-import { guestSays, journal, nothingLeft, writes } from '../e2e/kvmio.ts'
+import { journal, nothingLeft, says, writes } from '../e2e/kvmio.ts'
 import { DISK, labGuest, labHome, mountDisk, OUTPUT, pageWhere, startStudy } from './inside.ts'
 
 const EXPORT = '/srv/export'
@@ -26,7 +26,7 @@ t.test('a directory tier on NFS', async (t) => {
   const before = await bytesSent()
   const started = await startStudy(home, 'served')
   const vm = 'served-only-1'
-  await guestSays(home, vm, 'phase settle')
+  await says(started, `${vm}: settle at`)
   const sent = (await bytesSent()) - before
   t.ok(sent >= WRITTEN, `the client sent ${sent} bytes`)
   const page = await pageWhere(started, 'nfs', () => true)

@@ -4,7 +4,7 @@ import t from 'tap'
 import { run } from '../../src/lib/process.ts'
 import { readPciFunction } from '../../src/source/pci.ts'
 import { giveBackOrphans, takeFunction } from '../../src/storage/passthrough.ts'
-import { guestSays, journal, kvmio, nothingLeft, type Page, until, writes } from '../e2e/kvmio.ts'
+import { journal, kvmio, nothingLeft, type Page, says, until, writes } from '../e2e/kvmio.ts'
 import { labGuest, labHome, pageWhere, SPARE, startStudy } from './inside.ts'
 
 const MIB = 2 ** 20
@@ -39,7 +39,7 @@ t.test('a guest writes to a controller of its own', async (t) => {
   const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'lent')
   const vm = 'lent-only-1'
-  await guestSays(home, vm, 'phase settle')
+  await says(started, `${vm}: settle at`)
   t.equal(await driverOf(), 'vfio-pci', 'it is lent')
   const labels = { vm, drive: 'data' }
   const bytesOf = (page: Page) => page.value('kvmio_guest_disk_written_bytes_total', labels) ?? 0
@@ -69,7 +69,7 @@ t.test('it is given back after kill -9', async (t) => {
   const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'idle')
   await until('the function to be lent', async () => (await driverOf()) === 'vfio-pci')
-  await guestSays(home, 'idle-only-1', 'phase idle')
+  await says(started, 'idle-only-1: idle at')
   started.kill('SIGKILL')
   await started.end()
   t.equal(await driverOf(), 'vfio-pci', 'the guest that goes on keeps it')
@@ -95,10 +95,10 @@ t.test('it is refused where it is in use or holds something', async (t) => {
   const remedy = `to have it lost, say passthrough: { pci: ${pci}, overwrite: ${words} }`
 
   await run('mkfs.ext4', ['-q', '-F', path])
-  await refused(`drive data: ${disk} on ${pci} holds ext4; ${remedy}`)
+  await refused(`drive data: ${path} on ${pci} holds ext4; ${remedy}`)
   await run('mount', [path, '/mnt'])
   try {
-    await refused(`drive data: ${disk} on ${pci} is mounted at /mnt`, words)
+    await refused(`drive data: ${path} is mounted at /mnt`, words)
   } finally {
     await run('umount', ['/mnt'])
   }
@@ -106,7 +106,7 @@ t.test('it is refused where it is in use or holds something', async (t) => {
   await run('mkswap', ['-q', path]).catch(() => run('mkswap', [path]))
   await run('swapon', [path])
   try {
-    await refused(`drive data: ${disk} on ${pci} is in use (swap, a volume group, an array)`, words)
+    await refused(`drive data: ${path} is swap space in use`, words)
   } finally {
     await run('swapoff', [path])
   }

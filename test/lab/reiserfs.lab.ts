@@ -1,7 +1,7 @@
 // A filesystem of the paper's that Linux 6.13 dropped, made by kvmio on a whole disk.
 import t from 'tap'
 import { readMounts } from '../../src/source/mounts.ts'
-import { guestSays, journal, nothingLeft, type Page, writes } from '../e2e/kvmio.ts'
+import { journal, nothingLeft, type Page, says, writes } from '../e2e/kvmio.ts'
 import { DISK, labGuest, labHome, pageWhere, startStudy } from './inside.ts'
 
 const WRITTEN = 4 * 2 ** 20
@@ -18,7 +18,7 @@ t.test('a tier on reiserfs', async (t) => {
   const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'old')
   const vm = 'old-only-1'
-  await guestSays(home, vm, 'phase settle')
+  await says(started, `${vm}: settle at`)
   const mounts = (await readMounts('/proc')).filter(({ filesystem }) => filesystem === 'reiserfs')
   t.equal(mounts.length, 1, 'it is mounted')
   const labels = { vm, device: DISK.name }

@@ -45,7 +45,8 @@ t.test('rates of devices: reads, writes and discards a second', async (t) => {
 
 t.test('rates of vms: what they asked of qemu, flushes too', async (t) => {
   const operations = { 'drive-root': { reads: 5, writes: 5 }, 'drive-data': { writes: 1 } }
-  const host = await withVm(t, { operations })
+  const drives = [fakeDrive({}), fakeDrive({ name: 'data', id: 'drive-data' })]
+  const host = await withVm(t, { operations, drives })
   await host.tick()
   operations['drive-root'] = { reads: 8, writes: 25 }
   operations['drive-data'] = { writes: 2 }
@@ -55,6 +56,24 @@ t.test('rates of vms: what they asked of qemu, flushes too', async (t) => {
   await host.tick(500)
   t.strictSame(at(host.seconds, -1).vms, new Map([['a', 4]]))
   t.strictSame(host.errors, [])
+})
+
+t.test('a vm whose drives were passed through has no rate, rather than one of 0', async (t) => {
+  const host = await withVm(t, { drives: [] })
+  for (let tick = 0; tick < 3; tick++) await host.tick()
+  t.strictSame(at(host.seconds, -1).vms, new Map())
+  t.strictSame(host.sampler.vmRates, new Map())
+  t.strictSame(host.errors, [])
+})
+
+t.test('a medium that a vm reads from beside its drives does not count', async (t) => {
+  const operations = { 'drive-root': { writes: 5 }, 'medium-packages': { reads: 10 } }
+  const host = await withVm(t, { operations })
+  await host.tick()
+  operations['drive-root'] = { writes: 7 }
+  operations['medium-packages'] = { reads: 1000 }
+  await host.tick()
+  t.strictSame(at(host.seconds, -1).vms, new Map([['a', 2]]))
 })
 
 t.test('histograms are cumulative', async (t) => {

@@ -25,6 +25,7 @@ function prepare(
     hostCache,
     directories: [directory],
     files,
+    disowned: files,
     hostCached: false,
     procRoot,
     signal,

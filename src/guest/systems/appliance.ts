@@ -76,6 +76,7 @@ async function applianceScripts(): Promise<Scripts> {
   return {
     init: await readScript('init'),
     'workload.sh': await readScript('workload'),
+    'install.sh': await readScript('install'),
     'bin/kvmio-phase': phase.replace('#!/bin/sh', '#!/bin/busybox sh'), // the only shell there
   }
 }

@@ -34,7 +34,9 @@ const ACTIVE = 0x80
 
 const KERNELS = { debian: 'linux-image-amd64', ubuntu: 'linux-image-generic' }
 const PACKAGES = ['systemd-sysv', 'udev', 'grub-pc-bin']
-const GRUB_MODULES = 'biosdisk part_msdos ext2 normal linux serial terminal echo test minicmd'
+/** What its GRUB is made of. */
+export const GRUB_MODULES =
+  'biosdisk part_msdos ext2 normal linux serial terminal echo test minicmd'
 
 // A guest has disks, serial ports and a balloon; 340 of the kernel's 395 MB of modules are for other things.
 const UNUSED_MODULES = [
@@ -85,7 +87,8 @@ export async function buildDisk(
   return { image: join(directory, 'disk.img'), builtIn }
 }
 
-function diskRecipe(
+/** What such a system is made of, whoever installs it. */
+export function diskRecipe(
   { distribution }: Mirror,
   packages: readonly string[],
   files: readonly RootFile[],

@@ -3,20 +3,19 @@
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { PackageSet } from '../../config/schema.ts'
 import { KvmioError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
+import { builtInAgentFiles } from './agent-files.ts'
+import { diskRecipe, GRUB_MODULES } from './debian.ts'
 import type { Mirror } from './mirror.ts'
 import { buildFromTree, packExt4 } from './root-filesystem.ts'
-import { fetchPackages, type RootRecipe } from './root-tree.ts'
-
-/** What can be installed, by name; a list of packages is minbase and these. */
-export type PackageSet = 'minimal' | 'minbase' | readonly string[]
+import { fetchPackages, type RootFile, type RootRecipe } from './root-tree.ts'
 
 export interface PackageDriveOptions {
   /** Keeps the packages, and each drive that was made of them. */
   cacheDir: string
-  /** Packages beside those of minbase. */
-  include: readonly string[]
+  packages: PackageSet
   log: Log
   signal?: AbortSignal
 }
@@ -26,45 +25,64 @@ const SIZE_BYTES = 2 ** 30
 const LABEL = 'kvmio-packages'
 const TOOLS = ['debootstrap', 'e2fsprogs', 'fdisk']
 
-/** The least that dpkg unpacks and configures into something that runs a shell: for tests. */
-const MINIMAL = [
-  ...['gcc-12-base', 'libgcc-s1', 'libc6', 'libcrypt1', 'base-files', 'base-passwd', 'debianutils'],
-  ...['libattr1', 'libacl1', 'libgmp10', 'libpcre2-8-0', 'libselinux1', 'coreutils', 'dash', 'sed'],
-  ...['libdebconfclient0', 'grep', 'libc-bin'],
-]
-
 const EXCLUDES = ['doc', 'man', 'locale', 'info'].map((folder) => `/usr/share/${folder}/*`)
 
 /** Gives the drive's image, and builds it first where it is not in the cache. */
 export async function buildPackageDrive(options: PackageDriveOptions): Promise<string> {
-  const { include, signal } = options
-  const script = await readFile(new URL('./install.sh', import.meta.url))
-  const recipe = (): RootRecipe => ({
+  const { packages, signal } = options
+  const agent = await builtInAgentFiles()
+  const target = (mirror: Mirror) => targetRecipe(packages, mirror, agent)
+  const recipe = (mirror: Mirror): RootRecipe => ({
     packages: TOOLS,
     excludes: EXCLUDES,
     before: [],
-    after: [
-      { path: 'install', content: script, mode: 0o755 },
-      { path: 'minimal', content: `${MINIMAL.join(' ')}\n` },
-      { path: 'target/.keep', content: '' },
-    ],
+    after: targetFiles(target(mirror)),
   })
   const make = async (tree: string, made: string, work: string, mirror: Mirror): Promise<void> => {
+    const { packages, excludes } = target(mirror)
     const fetched = await fetchPackages({
-      packages: include,
+      packages,
       into: join(work, 'fetched'),
       debs: join(options.cacheDir, 'debs'),
       mirror,
       signal,
     })
     await writeRepository(fetched, join(tree, 'packages'), mirror.suite)
+    await mkdir(join(tree, 'target'))
+    await mkdir(join(tree, 'before/etc/dpkg/dpkg.cfg.d'), { recursive: true })
+    const config = excludes.map((pattern) => `path-exclude=${pattern}\n`).join('')
+    await writeFile(join(tree, 'before/etc/dpkg/dpkg.cfg.d/kvmio'), config)
     await writeFile(join(tree, 'suite'), `${mirror.suite}\n`)
+    await writeFile(join(tree, 'include'), `${packages.join(',')}\n`)
     const image = join(made, 'root.img')
     await packExt4({ tree, image, sizeBytes: SIZE_BYTES, label: LABEL, signal })
   }
+  const include = typeof packages === 'string' && packages !== 'debian' ? [] : packages
   const named = { ...options, name: 'packages', recipe }
   const { directory } = await buildFromTree(named, [SIZE_BYTES, include], make)
   return join(directory, 'root.img')
+}
+
+/** What the installer is to make: debian without fio; minimal is installed from what minbase has. */
+function targetRecipe(
+  packages: PackageSet,
+  mirror: Mirror,
+  agent: readonly RootFile[],
+): RootRecipe & { grub?: string } {
+  if (packages === 'debian') {
+    return { ...diskRecipe(mirror, ['busybox-static'], agent), grub: GRUB_MODULES }
+  }
+  const include = typeof packages === 'string' ? [] : packages.toSorted()
+  return { packages: include, excludes: [], before: [], after: [] }
+}
+
+/** What install.sh puts into the target beside the packages. */
+function targetFiles({ before, after, grub }: ReturnType<typeof targetRecipe>): RootFile[] {
+  return [
+    ...before.map((file) => ({ ...file, path: join('before', file.path) })),
+    ...after.map((file) => ({ ...file, path: join('after', file.path) })),
+    ...(grub === undefined ? [] : [{ path: 'grub', content: `${grub}\n` }]),
+  ]
 }
 
 /** A repository of one component with the fetched packages; what their index says of each is the mirror's own. */

@@ -1,5 +1,7 @@
 // The words kvmio.* that tell a guest what to do; workload.sh reads them.
-import type { WorkloadConfig } from '../../config/schema.ts'
+
+import { PACKAGE_DRIVE } from '../../config/install-rules.ts'
+import type { PackageSet, WorkloadConfig } from '../../config/schema.ts'
 import { KvmioError } from '../../lib/errors.ts'
 
 const MAX_SERIAL = 20 // virtio-blk's VIRTIO_BLK_ID_BYTES; ATA's and NVMe's serial numbers are as long
@@ -24,8 +26,9 @@ export function workloadWords(
     if (!plain)
       throw refused('drives', `names of 1 to ${MAX_SERIAL} characters a-z, 0-9 and -`, name)
   }
+  const awaited = workload.kind === 'install' ? [...drives, PACKAGE_DRIVE] : drives
   return [
-    ...(drives.length > 0 ? [`kvmio.drives=${drives.join(',')}`] : []),
+    ...(awaited.length > 0 ? [`kvmio.drives=${awaited.join(',')}`] : []),
     ...(root === undefined ? [] : [`kvmio.root=${root}`]),
     ...(passthrough.length > 0
       ? [`kvmio.passthrough=${passthrough.map(({ name, address }) => `${name}@${address}`)}`]
@@ -60,6 +63,8 @@ function optionWords(workload: WorkloadConfig, drives: readonly string[]): strin
         `kvmio.settle=${seconds(at('settle'), settle)}`,
       ]
     }
+    case 'install':
+      return [driveWord(workload, drives), ...packageWords(workload.packages)]
     case 'fio':
     case 'script':
       return [
@@ -71,15 +76,29 @@ function optionWords(workload: WorkloadConfig, drives: readonly string[]): strin
 
 /** Where a workload works: its drive, and what on it. */
 function placeWords(
-  workload: Exclude<WorkloadConfig, { kind: 'idle' }>,
+  workload: Exclude<WorkloadConfig, { kind: 'idle' | 'install' }>,
   drives: readonly string[],
 ): string[] {
-  const { kind, drive = drives[0], to } = workload
-  if (drive === undefined) throw refused('drives', 'at least one name', drives)
-  if (!drives.includes(drive)) throw refused(`${kind}.drive`, `one of ${drives.join(', ')}`, drive)
+  const { kind, to } = workload
+  const word = driveWord(workload, drives)
   if (to !== 'device' && to !== 'filesystem')
     throw refused(`${kind}.to`, 'device or filesystem', to)
-  return [`kvmio.drive=${drive}`, `kvmio.to=${to}`]
+  return [word, `kvmio.to=${to}`]
+}
+
+function driveWord(
+  { kind, drive: named }: { kind: string; drive?: string },
+  drives: readonly string[],
+): string {
+  const drive = named ?? drives[0]
+  if (drive === undefined) throw refused('drives', 'at least one name', drives)
+  if (!drives.includes(drive)) throw refused(`${kind}.drive`, `one of ${drives.join(', ')}`, drive)
+  return `kvmio.drive=${drive}`
+}
+
+/** The kind of system; the packages beside its own are the package drive's. */
+function packageWords(packages: PackageSet = 'minbase'): string[] {
+  return [`kvmio.set=${typeof packages === 'string' ? packages : 'minbase'}`]
 }
 
 function bytes(key: string, value: number, unit: number): string {

@@ -60,7 +60,7 @@ try() {
   "$@" 2>$here/said || fail "$step"
 }
 
-workload= drives= root= drive= write=0 block=0 direct=0 to=device settle=0 time=0 timeout=0
+workload= drives= root= drive= write=0 block=0 direct=0 to=device settle=0 time=0 timeout=0 set=
 read_words() {
   for word in $1; do
     value=${word#*=}
@@ -77,6 +77,7 @@ read_words() {
       kvmio.settle=*) settle=$value ;;
       kvmio.time=*) time=$value ;;
       kvmio.timeout=*) timeout=$value ;;
+      kvmio.set=*) set=$value ;;
     esac
   done
 }
@@ -333,8 +334,31 @@ run_script() {
   leave_room
 }
 
+# The package drive is the installer's own root, and has what it installs. It says what it does in lines of the channel.
+install_system() {
+  disk_of packages
+  source=/dev/$disk
+  disk_of "$drive"
+  need ext4
+  try boot mount -t ext4 -o ro "$source" /mnt
+  try boot mount -t proc proc /mnt/proc
+  try boot mount -t sysfs sys /mnt/sys
+  try boot mount -t devtmpfs dev /mnt/dev
+  try boot mount -t tmpfs tmp /mnt/tmp
+  try boot cp /install.sh /mnt/tmp/install
+  chroot /mnt /bin/sh /tmp/install "/dev/$disk" "$set" 2>/dev/console | while read -r kind rest; do
+    case $kind in
+      passed | failed) echo "$kind" >$here/installed ;;
+      *) say "$kind" "$rest" ;;
+    esac
+  done
+  read -r outcome <$here/installed || fail install "the installer ended without a word"
+  finish "$outcome"
+}
+
 run_workload() {
   case $workload in
+    install) install_system ;;
     boot-write-shutdown) boot_write_shutdown ;;
     fio) run_fio ;;
     script) run_script ;;
