@@ -1,10 +1,16 @@
 // cgroup v2: what a vm writes through the host's page cache is its own on the device, and io.max holds a vm back.
-import { access, glob, writeFile } from 'node:fs/promises'
+import { access, glob, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { cgroupOf } from '../../src/cli/engine.ts'
 import { run } from '../../src/lib/process.ts'
-import { findIoHierarchy } from '../../src/source/cgroup.ts'
+import {
+  createCgroup,
+  findIoHierarchy,
+  readCgroupIo,
+  removeCgroup,
+} from '../../src/source/cgroup.ts'
+import { forgetMakers } from '../../src/storage/inode-maker.ts'
 import { journal, nothingLeft, type Page, says, until, writes } from '../e2e/kvmio.ts'
 import {
   DISK,
@@ -36,8 +42,37 @@ const CONFIG = {
   },
 }
 
+t.test(
+  'what is written back counts for the cgroup that made the file, until that is forgotten',
+  async (t) => {
+    const hierarchy = await findIoHierarchy('/proc')
+    t.match(hierarchy, { version: 2, root: '/sys/fs/cgroup' })
+    const path = 'kvmio-lab/writer'
+    await createCgroup(hierarchy!, path)
+    t.teardown(() => removeCgroup(hierarchy!, 'kvmio-lab'))
+    const device = (await run('lsblk', ['-ndo', 'MAJ:MIN', DISK.path])).trim()
+    const written = async () =>
+      (await readCgroupIo(hierarchy!, path)).find((io) => io.device === device)?.writtenBytes ?? 0
+
+    for (const forgotten of [false, true]) {
+      const file = join(TIER, `forgotten-${forgotten}`)
+      await writeFile(file, '')
+      await truncate(file, WRITTEN)
+      await run('sync', [file])
+      if (forgotten) await forgetMakers([file], '/proc')
+      const before = await written()
+      const move = `echo $$ >/sys/fs/cgroup/${path}/cgroup.procs`
+      const write = `dd if=/dev/urandom of=${file} bs=64k count=${WRITTEN / 65536} conv=notrunc`
+      await run('sh', ['-c', `${move}; ${write}`])
+      await run('sync', [file])
+      const bytes = (await written()) - before
+      if (forgotten) t.ok(bytes >= WRITTEN, `then ${bytes} bytes are the writer's`)
+      else t.ok(bytes < WRITTEN / 2, `${bytes} bytes are the writer's`)
+    }
+  },
+)
+
 t.test('host-cached writes are counted for the vm that made them', async (t) => {
-  t.match(await findIoHierarchy('/proc'), { version: 2, root: '/sys/fs/cgroup' })
   const home = await labHome(t, CONFIG)
   const started = await startStudy(home, 'cached')
   const vm = 'cached-only-1'
