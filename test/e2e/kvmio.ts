@@ -109,7 +109,7 @@ export const SLOW = { filesystem: { size: '256MiB' }, emulate: { serviceTime: '5
 /** A small guest with one drive on this tier; TCG, so that it is the same on every host. */
 export function guestOn(tier: string, keys: ConfigText = {}, drive: ConfigText = {}): ConfigText {
   return {
-    memory: '96MiB',
+    memory: '104MiB',
     accel: 'tcg',
     ...keys,
     drives: { root: { tier, size: '64MiB', format: 'raw', ...drive } },
@@ -291,6 +291,8 @@ export interface Page {
   all(name: string): ParsedSample[]
   /** How long it took, in milliseconds. */
   tookMs: number
+  /** As it came. */
+  text: string
 }
 
 export async function scrape({ url }: Serving, query = '', timeoutSeconds = 10): Promise<Page> {
@@ -312,6 +314,7 @@ export async function scrape({ url }: Serving, query = '', timeoutSeconds = 10):
       return all(name).find(has)?.value
     },
     tookMs,
+    text,
   }
 }
 

@@ -70,6 +70,23 @@ t.test('a balloon', async (t) => {
   )
 })
 
+t.test('a function that is passed through', async (t) => {
+  const data = { name: 'data', pci: '0000:01:00.0', guestAddress: '0000:00:1f.0' }
+  const added = qemuArgv({ ...PLAN, passthrough: [data] }).slice(qemuArgv(PLAN).length - 1)
+  t.strictSame(
+    added.filter((word) => word.includes('vfio')).map((word) => JSON.parse(word)),
+    [
+      {
+        driver: 'vfio-pci',
+        host: '0000:01:00.0',
+        id: 'drive-data',
+        bus: 'pci.0',
+        addr: '1f.0',
+      },
+    ],
+  )
+})
+
 t.test('every bus twice, every cache mode, KVM, not root, own kernel alone', async (t) => {
   const drives = [
     drive('a', { bus: 'virtio-blk', cache: 'writeback' }),

@@ -42,7 +42,7 @@ export async function runInLab(lab: LabRun): Promise<void> {
     await initrdWith(initrd, lab.image.initrd, await readFile(INIT, 'utf8'))
     const overlay = ['-b', lab.image.disk, '-F', 'raw', disks.root]
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', ...overlay])
-    await run('truncate', ['-s', '4G', disks.disk])
+    await run('truncate', ['-s', '1G', disks.disk])
     await run('truncate', ['-s', '256M', nvme])
     await run('truncate', ['-s', '64M', output])
     const args = labArgv({ ...lab, initrd }, await sharesOf(lab.repository), disks, nvme)

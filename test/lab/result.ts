@@ -10,6 +10,8 @@ export interface PartResult {
   reason?: string
 }
 
+const MAX_REASON = 160
+
 /** What a part came to, from what its program has said and what went wrong with its lab host. */
 export function resultOf(
   tap: string,
@@ -28,7 +30,13 @@ export function resultOf(
     (code === undefined ? 'the lab host ended before the part did' : undefined) ??
     (code !== '0' ? `its program exited with code ${code}` : undefined) ??
     (asserts === 0 ? 'it asserted nothing' : undefined)
-  return { outcome: reason === undefined ? 'passed' : 'failed', asserts, reason }
+  const outcome = reason === undefined ? 'passed' : 'failed'
+  return { outcome, asserts, reason: reason && shortened(reason) }
+}
+
+/** The whole of it is in the part's output. */
+function shortened(reason: string): string {
+  return reason.length <= MAX_REASON ? reason : `${reason.slice(0, MAX_REASON)}…`
 }
 
 /** Whether the line sums up the more deeply indented ones before it. */

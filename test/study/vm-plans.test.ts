@@ -1,10 +1,10 @@
 import t from 'tap'
 import type { DriveConfig } from '../../src/config/schema.ts'
-import type { VmPlan } from '../../src/guest/plan.ts'
+import { identityOf, type VmPlan } from '../../src/guest/plan.ts'
 import { applianceAppend } from '../../src/guest/systems/appliance-append.ts'
 import { placeOf } from '../../src/storage/image.ts'
 import { locateFile } from '../../src/storage/image-file.ts'
-import { planCases } from '../../src/study/plan.ts'
+import { planCases, tiersOf } from '../../src/study/plan.ts'
 import { type Placement, planVms } from '../../src/study/vm-plans.ts'
 import { drive, guest, study } from './configs.ts'
 
@@ -71,6 +71,34 @@ t.test('one plan a vm, whole', async (t) => {
   })
   t.strictSame(planVms('demo', point!, placement)[0], first, 'the same again, by repetition')
 })
+
+t.test(
+  'a drive that is passed through is no image, and the guest is told where it is',
+  async (t) => {
+    const { tier: _, size: __, ...none } = drive()
+    const drives = {
+      root: drive({ tier: 'ssd' }),
+      data: { ...none, passthrough: { pci: '0000:01:00.0' } },
+    }
+    const [point] = planCases(study(), guest({ drives }))
+    t.equal(point?.skip, undefined)
+    t.strictSame(tiersOf(point!.guest), ['ssd'])
+    const [plan] = planVms('demo', point!, PLACEMENT)
+    t.strictSame(
+      plan?.drives.map(({ name }) => name),
+      ['root'],
+    )
+    t.strictSame(plan?.passthrough, [
+      { name: 'data', pci: '0000:01:00.0', guestAddress: '0000:00:1f.0' },
+    ])
+    t.match(plan?.boot, {
+      append: / kvmio.drives=root,data kvmio.passthrough=data@0000:00:1f.0 /,
+    })
+    t.strictSame(identityOf(plan!).passthrough, [{ name: 'data', pci: '0000:01:00.0' }])
+    const twice = planCases({ ...study(), vms: 2 }, guest({ drives }), {})
+    t.match(twice[0]?.skip, 'drive data is passed through, for one vm at a time, got 2 vms at once')
+  },
+)
 
 t.test('each drive on its tier', async (t) => {
   const drives = { root: drive({ tier: 'ssd' }), data: drive({ tier: 'sata', format: 'raw' }) }

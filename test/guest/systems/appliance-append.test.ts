@@ -30,6 +30,14 @@ t.test('a workload that writes', async (t) => {
   )
 })
 
+t.test('a drive that is known by its address', async (t) => {
+  const passed = [{ name: 'data', address: '0000:00:1f.0' }]
+  t.equal(
+    applianceAppend({ kind: 'idle', time: 1 }, ['root', 'data'], passed),
+    `${KERNEL} kvmio.drives=root,data kvmio.passthrough=data@0000:00:1f.0 kvmio.workload=idle kvmio.time=1.000`,
+  )
+})
+
 t.test('an idle workload', async (t) => {
   t.equal(
     applianceAppend({ kind: 'idle', time: 60 }, ['root']),

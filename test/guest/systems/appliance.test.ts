@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import type { WorkloadConfig } from '../../../src/config/schema.ts'
 import { type Appliance, buildAppliance } from '../../../src/guest/systems/appliance.ts'
 import { applianceAppend } from '../../../src/guest/systems/appliance-append.ts'
+import type { DriveAtAddress } from '../../../src/guest/systems/workload-words.ts'
 import { UnavailableError } from '../../../src/lib/errors.ts'
 import { silentLog } from '../../../src/lib/log.ts'
 import { run } from '../../../src/lib/process.ts'
@@ -209,6 +210,16 @@ t.test('an idle workload samples each second', { skip: lack }, async (t) => {
   t.ok(uptimes.length >= 3 && uptimes.length <= 5, `${uptimes}`)
 })
 
+t.test('a disk that is known by where its controller is', { skip: lack }, async (t) => {
+  const devices = ['nvme,drive=disk,serial=OF-ITS-MAKER,bus=pci.0,addr=1f.0']
+  const passthrough = [{ name: 'data', address: '0000:00:1f.0' }]
+  const { lines } = await boot(t, WRITE, { devices, drives: ['data'], passthrough })
+  t.match(lines.at(-1), { kind: 'end', outcome: 'passed' })
+  const last = lines.filter((line) => line.kind === 'disk').at(-1)
+  t.match(last, { drive: 'data', disk: 'nvme0n1', driver: 'nvme' })
+  t.ok(countsOf(last).writtenBytes >= WRITE_BYTES)
+})
+
 t.test('a vm without drives', { skip: lack }, async (t) => {
   const { lines } = await boot(t, { kind: 'idle', time: 0.1 }, { devices: [], drives: [] })
   t.strictSame(phasesOf(lines), ['boot', 'idle', 'shutdown'])
@@ -246,13 +257,14 @@ t.test('what fails says why', { skip: lack, jobs: 2, buffered: true }, async (t)
 interface BootOptions {
   devices?: string[]
   drives?: string[]
+  passthrough?: readonly DriveAtAddress[]
 }
 
 /** Boots the appliance to its power-off; answers with what it said, and its disk's image. */
 async function boot(
   t: Test,
   workload: WorkloadConfig,
-  { devices = [`virtio-blk-pci,${hd}`], drives = ['root'] }: BootOptions = {},
+  { devices = [`virtio-blk-pci,${hd}`], drives = ['root'], passthrough }: BootOptions = {},
 ): Promise<{ lines: PhaseLine[]; disk: string }> {
   const directory = t.testdir({ 'disk.img': '' })
   const disk = join(directory, 'disk.img')
@@ -261,7 +273,7 @@ async function boot(
     ['-accel', 'tcg,thread=multi', '-cpu', 'qemu64,+rdrand', '-m', '192M'],
     ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ['-kernel', appliance?.kernel ?? '', '-initrd', appliance?.initrd ?? ''],
-    ['-append', applianceAppend(workload, drives)],
+    ['-append', applianceAppend(workload, drives, passthrough)],
     ['-serial', `file:${directory}/console.log`, '-serial', `file:${directory}/phase.log`],
     ['-blockdev', `driver=file,node-name=disk,filename=${disk}`],
     ...devices.map((device) => ['-device', device]),
