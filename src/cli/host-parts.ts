@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import type { GuestConfig, PackageSet } from '../config/schema.ts'
+import type { GuestConfig } from '../config/schema.ts'
+import type { PackageSet } from '../config/workload-schema.ts'
 import type { VmContext } from '../guest/running-vm.ts'
 import { type Appliance, buildAppliance } from '../guest/systems/appliance.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'

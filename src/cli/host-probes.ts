@@ -1,7 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { NETWORK_DRIVERS } from '../config/network-url.ts'
 import {
   AIOS,
   BUSES,
@@ -10,10 +9,11 @@ import {
   DISCARDS,
   FORMATS,
   PREALLOCATIONS,
-  SEEDS,
-  WORKLOADS,
-} from '../config/schema.ts'
+} from '../config/drive-schema.ts'
+import { NETWORK_DRIVERS } from '../config/network-url.ts'
+import { SEEDS } from '../config/schema.ts'
 import { FILESYSTEMS } from '../config/tier-schema.ts'
+import { WORKLOADS } from '../config/workload-schema.ts'
 import type { KvmVerdict } from '../host/accelerator.ts'
 import type { Probe } from '../host/finding.ts'
 import { imageProbes } from '../host/image-abilities.ts'

@@ -1,8 +1,8 @@
 import { formatBytes } from '../lib/quantities.ts'
+import type { DriveConfig } from './drive-schema.ts'
 import { placeProblems } from './passthrough-rules.ts'
 import { choice, type Path, type Problem } from './problems.ts'
 import type { Readable } from './readable.ts'
-import type { DriveConfig } from './schema.ts'
 
 // What qemu 7.2 refuses, in its own words behind each rule: https://www.qemu.org/docs/master/system/invocation.html,
 // https://www.qemu.org/docs/master/system/images.html. A test starts qemu with the combinations and holds it to these.

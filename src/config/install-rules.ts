@@ -1,7 +1,7 @@
 import { formatBytes } from '../lib/quantities.ts'
 import type { Problem } from './problems.ts'
-import type { PackageSet, WorkloadConfig } from './schema.ts'
 import type { WorkloadGuest } from './workload-rules.ts'
+import type { PackageSet, WorkloadConfig } from './workload-schema.ts'
 
 type Install = Extract<WorkloadConfig, { kind: 'install' }>
 

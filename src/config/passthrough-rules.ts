@@ -1,6 +1,7 @@
+import { type DriveConfig, driveSchema } from './drive-schema.ts'
 import type { Problem } from './problems.ts'
 import type { Readable } from './readable.ts'
-import { type DriveConfig, driveSchema, type GuestConfig } from './schema.ts'
+import type { GuestConfig } from './schema.ts'
 import { SIZE } from './values.ts'
 
 type Drive = Readable<DriveConfig>

@@ -1,4 +1,5 @@
-import type { DriveConfig, GuestConfig } from './schema.ts'
+import type { DriveConfig } from './drive-schema.ts'
+import type { GuestConfig } from './schema.ts'
 
 /** A drive whose data is on a tier. */
 export interface ImageDriveConfig extends Omit<DriveConfig, 'tier' | 'size' | 'passthrough'> {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import type { ConfigFile, GuestConfig, StudyConfig, TierConfig, WorkloadConfig } from './schema.ts'
+import type { ConfigFile, GuestConfig, StudyConfig, TierConfig } from './schema.ts'
+import type { WorkloadConfig } from './workload-schema.ts'
 
 const INSTALLER_PATHS = ['kernel', 'initrd', 'media', 'iso'] as const
 const PATH_FACTORS = [

@@ -3,7 +3,7 @@ import { factorProblems } from './factors.ts'
 import { placementProblem } from './placement.ts'
 import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
-import type { ConfigFile, GuestConfig, WorkloadConfig } from './schema.ts'
+import type { ConfigFile, GuestConfig } from './schema.ts'
 import {
   type FactorValues,
   factorsOf,
@@ -14,6 +14,7 @@ import {
   sameNames,
 } from './vm-names.ts'
 import { workloadProblems } from './workload-rules.ts'
+import type { WorkloadConfig } from './workload-schema.ts'
 
 /** What is wrong with a config's studies; the state directory's path is absolute. */
 export function studyProblems(config: ReadableConfig, state: string | undefined): Problem[] {

@@ -2,8 +2,9 @@ import { formatBytes, formatSeconds } from '../lib/quantities.ts'
 import { installProblems } from './install-rules.ts'
 import { type Problem, unknownName } from './problems.ts'
 import type { Readable } from './readable.ts'
-import type { GuestConfig, WorkloadConfig } from './schema.ts'
+import type { GuestConfig } from './schema.ts'
 import { roomBeside, rootDrive } from './system-rules.ts'
+import type { WorkloadConfig } from './workload-schema.ts'
 
 // busybox dd drops O_DIRECT for smaller blocks without a word (seen at 512 and 1536 bytes).
 const DIRECT_UNIT = 4096

@@ -1,4 +1,4 @@
-import type { DriveConfig } from '../config/schema.ts'
+import type { DriveConfig } from '../config/drive-schema.ts'
 
 /** What a cache mode means. */
 export interface CacheMode {

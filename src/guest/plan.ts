@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { Backend, VmIdentity } from '../attribution/records.ts'
+import type { DriveConfig } from '../config/drive-schema.ts'
 import type { ImageDriveConfig, PassthroughConfig } from '../config/passthrough.ts'
-import type { DriveConfig, GuestConfig } from '../config/schema.ts'
+import type { GuestConfig } from '../config/schema.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 
 /** What one qemu process is made from; journalled, so that a later kvmio can take the vm over. */

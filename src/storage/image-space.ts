@@ -1,4 +1,4 @@
-import type { DriveConfig } from '../config/schema.ts'
+import type { DriveConfig } from '../config/drive-schema.ts'
 
 /** qemu's own cluster size of qcow2. */
 const CLUSTER = 65_536

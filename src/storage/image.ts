@@ -1,5 +1,5 @@
 import type { Backend } from '../attribution/records.ts'
-import type { DriveConfig } from '../config/schema.ts'
+import type { DriveConfig } from '../config/drive-schema.ts'
 import { run } from '../lib/process.ts'
 import { imageSpaceBytes } from './image-space.ts'
 import { copyImage, type SourceImage } from './source-image.ts'

@@ -1,5 +1,6 @@
 import type { Vm } from '../attribution/records.ts'
-import type { GuestConfig, PackageSet, StudyConfig } from '../config/schema.ts'
+import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import type { PackageSet } from '../config/workload-schema.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import type { VmRegistry } from '../guest/registry.ts'
 import type { VmContext } from '../guest/running-vm.ts'

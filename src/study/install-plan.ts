@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { isOwnInstaller, PACKAGE_DRIVE } from '../config/install-rules.ts'
-import type { WorkloadConfig } from '../config/schema.ts'
+import type { WorkloadConfig } from '../config/workload-schema.ts'
 import type { KeepPlan, MediaPlan, VmPlan } from '../guest/plan.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import type { CasePlan } from './plan.ts'

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { Backend } from '../attribution/records.ts'
 import { passedThrough } from '../config/passthrough.ts'
-import type { GuestConfig, WorkloadConfig } from '../config/schema.ts'
-
+import type { GuestConfig } from '../config/schema.ts'
 import { rootDrive } from '../config/system-rules.ts'
+import type { WorkloadConfig } from '../config/workload-schema.ts'
 import {
   type BalloonPlan,
   type DrivePlan,

@@ -6,9 +6,11 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { text } from '../../src/cli/doctor.ts'
 import { createHostProbing } from '../../src/cli/host-probes.ts'
+import * as drive from '../../src/config/drive-schema.ts'
 import { NETWORK_DRIVERS } from '../../src/config/network-url.ts'
-import * as schema from '../../src/config/schema.ts'
+import { SEEDS } from '../../src/config/schema.ts'
 import { FILESYSTEMS, TIER_KINDS } from '../../src/config/tier-schema.ts'
+import { WORKLOADS } from '../../src/config/workload-schema.ts'
 import { applianceOrLack } from '../e2e/kvmio.ts'
 
 const repository = new URL('../..', import.meta.url).pathname
@@ -48,20 +50,20 @@ programs
 
 t.test('every value of every factor has its probe', async (t) => {
   const values: Record<string, readonly string[]> = {
-    bus: schema.BUSES,
-    format: schema.FORMATS,
-    preallocation: schema.PREALLOCATIONS,
-    cache: schema.CACHES,
-    aio: schema.AIOS,
-    discard: schema.DISCARDS,
-    detectZeroes: schema.DETECT_ZEROES,
+    bus: drive.BUSES,
+    format: drive.FORMATS,
+    preallocation: drive.PREALLOCATIONS,
+    cache: drive.CACHES,
+    aio: drive.AIOS,
+    discard: drive.DISCARDS,
+    detectZeroes: drive.DETECT_ZEROES,
     filesystem: FILESYSTEMS,
     accel: ['kvm', 'tcg'],
     tier: [...TIER_KINDS.filter((kind) => kind !== 'url'), 'emulate'],
     url: NETWORK_DRIVERS,
     system: ['appliance', 'debian', 'kernel', 'image'],
-    seed: schema.SEEDS,
-    workload: schema.WORKLOADS,
+    seed: SEEDS,
+    workload: WORKLOADS,
     hostCache: ['cold'],
   }
   const { probes } = await createHostProbing({

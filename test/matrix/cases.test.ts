@@ -1,6 +1,12 @@
 import t from 'tap'
 import { driveProblems } from '../../src/config/drive-rules.ts'
-import { AIOS, BUSES, CACHES, DETECT_ZEROES, PREALLOCATIONS } from '../../src/config/schema.ts'
+import {
+  AIOS,
+  BUSES,
+  CACHES,
+  DETECT_ZEROES,
+  PREALLOCATIONS,
+} from '../../src/config/drive-schema.ts'
 import { drive } from '../study/configs.ts'
 import { pairsOf, pairwise } from './cases.ts'
 

@@ -1,5 +1,5 @@
 import { driveProblems } from '../../src/config/drive-rules.ts'
-import { AIOS, BUSES, CACHES, type DriveConfig } from '../../src/config/schema.ts'
+import { AIOS, BUSES, CACHES, type DriveConfig } from '../../src/config/drive-schema.ts'
 import { combinations } from '../combinations.ts'
 
 // The smoke matrix: every value of every drive factor on every filesystem, each pair of values that qemu takes at least

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { driveProblems } from '../../src/config/drive-rules.ts'
-import { FORMATS, PREALLOCATIONS } from '../../src/config/schema.ts'
+import { FORMATS, PREALLOCATIONS } from '../../src/config/drive-schema.ts'
 import { backingSpaceBytes, createBacking } from '../../src/storage/backing.ts'
 import {
   createArgv,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { WorkloadConfig } from '../../src/config/schema.ts'
+import type { WorkloadConfig } from '../../src/config/workload-schema.ts'
 import { qemuArgv } from '../../src/guest/argv.ts'
 import { planCases } from '../../src/study/plan.ts'
 import { type Placement, planVms } from '../../src/study/vm-plans.ts'

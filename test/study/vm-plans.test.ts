@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { DriveConfig } from '../../src/config/schema.ts'
+import type { DriveConfig } from '../../src/config/drive-schema.ts'
 import { identityOf, type VmPlan } from '../../src/guest/plan.ts'
 import { applianceAppend } from '../../src/guest/systems/appliance-append.ts'
 import { placeOf } from '../../src/storage/image.ts'

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { BUSES } from '../../src/config/schema.ts'
+import { BUSES } from '../../src/config/drive-schema.ts'
 import { buildDebian, buildDisk } from '../../src/guest/systems/debian.ts'
 import { UnavailableError } from '../../src/lib/errors.ts'
 import { silentLog } from '../../src/lib/log.ts'

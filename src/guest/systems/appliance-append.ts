@@ -1,5 +1,5 @@
 // https://docs.kernel.org/admin-guide/kernel-parameters.html; the words kvmio.* are read by init.sh.
-import type { WorkloadConfig } from '../../config/schema.ts'
+import type { WorkloadConfig } from '../../config/workload-schema.ts'
 import { type DriveAtAddress, refused, workloadWords } from './workload-words.ts'
 
 const KERNEL_WORDS = [

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { PackageSet } from '../../config/schema.ts'
+import type { PackageSet } from '../../config/workload-schema.ts'
 import { KvmioError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { builtInAgentFiles } from './agent-files.ts'

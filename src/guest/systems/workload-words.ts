@@ -1,7 +1,7 @@
 // The words kvmio.* that tell a guest what to do; workload.sh reads them.
 
 import { PACKAGE_DRIVE } from '../../config/install-rules.ts'
-import type { PackageSet, WorkloadConfig } from '../../config/schema.ts'
+import type { PackageSet, WorkloadConfig } from '../../config/workload-schema.ts'
 import { KvmioError } from '../../lib/errors.ts'
 
 const MAX_SERIAL = 20 // virtio-blk's VIRTIO_BLK_ID_BYTES; ATA's and NVMe's serial numbers are as long

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { WorkloadConfig } from '../../../src/config/schema.ts'
+import type { WorkloadConfig } from '../../../src/config/workload-schema.ts'
 import { applianceAppend } from '../../../src/guest/systems/appliance-append.ts'
 import { KvmioError } from '../../../src/lib/errors.ts'
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { WorkloadConfig } from '../../../src/config/schema.ts'
+import type { WorkloadConfig } from '../../../src/config/workload-schema.ts'
 import { type Appliance, buildAppliance } from '../../../src/guest/systems/appliance.ts'
 import { applianceAppend } from '../../../src/guest/systems/appliance-append.ts'
 import type { DriveAtAddress } from '../../../src/guest/systems/workload-words.ts'
