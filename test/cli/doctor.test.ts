@@ -81,7 +81,7 @@ t.test('every value of every factor has its probe', async (t) => {
     [],
   )
   // What is only there or not, by the keys of a drive that have no names for values.
-  const { shape } = drive.guestSchema.shape.drives.valueType
+  const { shape } = drive.driveSchema
   const named = ['tier', 'size', ...Object.keys(values)]
   t.strictSame(
     Object.keys(shape).filter((key) => !named.includes(key) && !subjects.has(key)),
