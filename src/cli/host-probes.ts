@@ -18,6 +18,7 @@ import type { KvmVerdict } from '../host/accelerator.ts'
 import type { Probe } from '../host/finding.ts'
 import { imageProbes } from '../host/image-abilities.ts'
 import { kernelProbes } from '../host/kernel.ts'
+import { passthroughProbe } from '../host/passthrough.ts'
 import { createProbing, type Probing } from '../host/probing.ts'
 import { programProbes } from '../host/programs.ts'
 import { qemuProbes } from '../host/qemu-abilities.ts'
@@ -45,9 +46,10 @@ export async function createHostProbing(host: HostToProbe): Promise<Probing> {
   const directory = await writable(stateDir)
   const roots = { procRoot, devRoot: '/dev', release: release() }
   const probing: Probing = createProbing([
-    ...qemuProbes(binary, sysRoot, { buses: BUSES, protocols: NETWORK_DRIVERS }),
+    ...qemuProbes(binary, { buses: BUSES, protocols: NETWORK_DRIVERS }),
     ...(host.kvm ? [kvmProbe(host.kvm)] : []),
     ...kernelProbes(roots, FILESYSTEMS),
+    passthroughProbe(sysRoot, '/dev'),
     coldProbe(procRoot),
     ...imageProbes(directory, {
       formats: FORMATS,

@@ -4,6 +4,7 @@ import type { ConfigFile, GuestConfig, StudyConfig, TierConfig, WorkloadConfig }
 const INSTALLER_PATHS = ['kernel', 'initrd', 'media', 'iso'] as const
 const PATH_FACTORS = [
   ...['system.kernel', 'system.initrd', 'system.image'],
+  ...['workload.fio.job', 'workload.script.file'],
   ...INSTALLER_PATHS.map((key) => `workload.install.${key}`),
 ]
 
@@ -27,7 +28,7 @@ export function withAbsoluteFactors(
   return mapValues(studies, (study) => {
     const factors = Object.entries(study.factors).map(([path, values]) => [
       path,
-      PATH_FACTORS.includes(path) ? values.map((value) => resolve(folder, String(value))) : values,
+      PATH_FACTORS.includes(path) ? values.map((value) => absolute(String(value), folder)) : values,
     ])
     const workload = absoluteWorkload(study.workload, folder)
     return { ...study, workload, factors: Object.fromEntries(factors) }
@@ -35,9 +36,7 @@ export function withAbsoluteFactors(
 }
 
 function absoluteWorkload(workload: WorkloadConfig, folder: string): WorkloadConfig {
-  if (workload.kind === 'fio' && !isLines(workload.job)) {
-    return { ...workload, job: resolve(folder, workload.job) }
-  }
+  if (workload.kind === 'fio') return { ...workload, job: absolute(workload.job, folder) }
   if (workload.kind === 'install') {
     const paths = INSTALLER_PATHS.flatMap((key) => {
       const path = workload[key]
@@ -50,6 +49,10 @@ function absoluteWorkload(workload: WorkloadConfig, folder: string): WorkloadCon
     return { ...workload, file: resolve(folder, workload.file) }
   }
   return workload
+}
+
+function absolute(pathOrLines: string, folder: string): string {
+  return isLines(pathOrLines) ? pathOrLines : resolve(folder, pathOrLines)
 }
 
 /** Whether a job is a file's lines, and not its path. */

@@ -1,6 +1,7 @@
 import type { Problem } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { GuestConfig, TierConfig } from './schema.ts'
+import { rootDrive } from './system-rules.ts'
 
 type Tiers = (name: string) => Readable<TierConfig> | undefined
 
@@ -14,6 +15,10 @@ export function placementProblem(
   for (const [name, drive] of drives) {
     const [problem] = drive ? onTierProblems(drive, tier) : []
     if (problem) return `drives.${name}.${problem.path.join('.')}: ${problem.message}`
+    const isDevice = tier(drive?.tier ?? '')?.device !== undefined
+    if (isDevice && name === rootDrive(guest) && drive?.format === 'qcow2') {
+      return `drives.${name}.format: expected raw on tier ${drive.tier}, which is one device and has no place for the system's image under a qcow2`
+    }
     if (drive?.passthrough && vms > 1) {
       return `drive ${name} is passed through, for one vm at a time, got ${vms} vms at once`
     }

@@ -227,7 +227,7 @@ const workloads = {
         .describe('A job file: its path, or its lines; it begins in a folder of the drive'),
       drive: driveOfWorkload,
       to: toSchema,
-      timeout: seconds('1s').prefault('30m').describe('How long it may take'),
+      timeout: seconds('1s').prefault('20m').describe('How long it may take'),
     })
     .describe('Boots, runs fio, keeps its result, shuts down'),
   script: z
@@ -240,7 +240,7 @@ const workloads = {
         .describe('Lines of a shell script'),
       drive: driveOfWorkload,
       to: toSchema,
-      timeout: seconds('1s').prefault('30m').describe('How long it may take'),
+      timeout: seconds('1s').prefault('20m').describe('How long it may take'),
     })
     .refine(({ file, run }) => (file === undefined) !== (run === undefined), {
       error: 'exactly one of file and run',

@@ -118,8 +118,9 @@ function ofWorkload(
     { ...drive, size: Math.min(...sizesOf(study, name, drive?.size)) },
   ])
   const system = paths.includes('system') ? undefined : guest.system
+  const { deadlines } = guest
   const memory = paths.includes('memory') ? undefined : guest.memory
-  const smallest = { system, memory, drives: Object.fromEntries(drives) }
+  const smallest = { system, memory, deadlines, drives: Object.fromEntries(drives) }
   return inside(
     ['workload', workload.kind],
     workloadProblems(workload, smallest, `drive of guest ${guestName}`),

@@ -18,18 +18,24 @@ export function rootDrive({ system, drives }: Guest): string | undefined {
   return isOnDrive ? Object.keys(drives ?? {})[0] : undefined
 }
 
-/** Why the system does not fit on its drive. Paths begin at the guest. */
+/** Why the system cannot be on its drive. Paths begin at the guest. */
 export function systemProblems(guest: Guest): Problem[] {
   const root = rootDrive(guest)
   const drive = root === undefined ? undefined : guest.drives?.[root]
-  if (drive?.passthrough) {
-    const message = 'expected a tier for the first drive, which the system is on, got passthrough'
-    return [{ path: ['drives', root!], at: 'key', message }]
+  if (root === undefined || !drive) return []
+  const problem = (key: string, message: string): Problem[] => [
+    { path: ['drives', root, key], at: 'value', message },
+  ]
+  if (drive.passthrough) {
+    return problem(
+      'passthrough',
+      'expected none on the first drive, which the system is on, got one',
+    )
   }
-  const size = drive?.size
+  const { size } = drive
   if (guest.system !== 'debian' || size === undefined || size >= DEBIAN_BYTES) return []
-  const message = `expected at least ${formatBytes(DEBIAN_BYTES)} for the system debian, which is on it, got ${formatBytes(size)}`
-  return [{ path: ['drives', root!, 'size'], at: 'value', message }]
+  const least = `at least ${formatBytes(DEBIAN_BYTES)} for the system debian, which is on it`
+  return problem('size', `expected ${least}, got ${formatBytes(size)}`)
 }
 
 /** What a drive has room for when its filesystem is the system's own, bytes. */

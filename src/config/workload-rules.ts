@@ -1,4 +1,4 @@
-import { formatBytes } from '../lib/quantities.ts'
+import { formatBytes, formatSeconds } from '../lib/quantities.ts'
 import { installProblems } from './install-rules.ts'
 import { type Problem, unknownName } from './problems.ts'
 import type { Readable } from './readable.ts'
@@ -11,7 +11,9 @@ const DIRECT_UNIT = 4096
 const USABLE_SHARE = 0.9
 
 /** As much of a guest as a workload has to do with. */
-export type WorkloadGuest = Readable<Pick<GuestConfig, 'system' | 'memory' | 'drives'>>
+export type WorkloadGuest = Readable<
+  Pick<GuestConfig, 'system' | 'memory' | 'drives' | 'deadlines'>
+>
 
 /**
  * Why a guest cannot do a workload; `kind` is what one of its drives is called. Paths begin at the workload's own options.
@@ -29,6 +31,7 @@ export function workloadProblems(
   if (workload.kind === 'install') return installProblems(workload, guest, drive)
   return [
     ...systemMistakes(workload, drive, guest),
+    ...timeMistakes(workload, guest),
     ...(workload.kind === 'boot-write-shutdown' ? writeMistakes(workload, drive, guest) : []),
   ]
 }
@@ -45,6 +48,14 @@ function systemMistakes(
   if (drive !== rootDrive(guest) || workload.to !== 'device') return []
   const message = `expected filesystem on drive ${drive}, which the system is on, got device`
   return [problem('to', message)]
+}
+
+/** The guest is to say that it took too long, before the host ends it without a word of its own. */
+function timeMistakes(workload: WorkloadConfig, { deadlines }: WorkloadGuest): Problem[] {
+  const limit = deadlines?.phase
+  if (!('timeout' in workload) || limit === undefined || workload.timeout < limit) return []
+  const most = `less than ${formatSeconds(limit)}, the guest's deadlines.phase`
+  return [problem('timeout', `expected ${most}, got ${formatSeconds(workload.timeout)}`)]
 }
 
 function writeMistakes(

@@ -24,6 +24,9 @@ export interface Probe {
   trial(): Promise<string>
 }
 
+/** How long a program of a trial may take, milliseconds: that a host is busy is no reason to skip a case. */
+export const TRIAL_MS = 30_000
+
 /** Turns a trial into a finding: what it returns is the detail, what it throws the reason. */
 export async function tryOut(
   subject: string,

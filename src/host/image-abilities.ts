@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KvmioError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
-import type { Probe } from './finding.ts'
+import { type Probe, TRIAL_MS } from './finding.ts'
 
 /** The values of a drive that qemu-img or a filesystem has to have. */
 export interface ImageValues {
@@ -16,7 +16,6 @@ export interface ImageValues {
 
 const INSTALL = 'apt install qemu-utils'
 const ELSEWHERE = 'another filesystem under the tier, or another value'
-const TIMEOUT_MS = 10_000
 const KIB = 1024
 
 /** What images can be, tried with small ones in `directory`; what its filesystem decides is said of it alone. */
@@ -98,7 +97,7 @@ function aioProbe(aio: string, directory: string): Probe {
 }
 
 async function image(args: readonly string[]): Promise<void> {
-  await run('qemu-img', ['create', '-q', ...args], { timeoutMs: TIMEOUT_MS })
+  await run('qemu-img', ['create', '-q', ...args], { timeoutMs: TRIAL_MS })
 }
 
 /** Writes 64 KiB of zeros and reads 4 KiB of them; words with = are options of the block node. */
@@ -114,7 +113,7 @@ async function imageIo(folder: string, args: readonly string[]): Promise<string>
       : ['--image-opts', ['driver=raw', ...node, `file.filename=${file}`].join(',')]
   const commands = ['-c', 'write -z 0 64k', '-c', 'read 0 4096']
   const words = [...flags, ...commands, ...target]
-  const output = await run('qemu-io', words, { timeoutMs: TIMEOUT_MS })
+  const output = await run('qemu-io', words, { timeoutMs: TRIAL_MS })
   // Its exit code is 0 for a command that fails.
   const failed = output.split('\n').find((line) => /failed|Invalid|not supported/i.test(line))
   if (failed !== undefined) throw new KvmioError(failed)

@@ -4,7 +4,7 @@ import { KvmioError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 import { findIoHierarchy } from '../source/cgroup.ts'
 import { findFilesystem } from '../source/filesystems.ts'
-import type { Probe } from './finding.ts'
+import { type Probe, TRIAL_MS } from './finding.ts'
 
 export interface KernelRoots {
   procRoot: string
@@ -43,7 +43,7 @@ export function kernelProbes(roots: KernelRoots, filesystems: readonly string[])
     }),
     probe('loop devices', 'modprobe loop, and run as root', async () => {
       await access(join(devRoot, 'loop-control'), constants.R_OK | constants.W_OK)
-      return (await run('losetup', ['--find'])).trim()
+      return (await run('losetup', ['--find'], { timeoutMs: TRIAL_MS })).trim()
     }),
     probe('fuse', 'modprobe fuse, and run as root', async () => {
       await access(join(devRoot, 'fuse'), constants.R_OK | constants.W_OK)
@@ -78,7 +78,7 @@ function filesystemProbe(type: string, { procRoot, release }: KernelRoots): Prob
     async trial() {
       const found = await findFilesystem(procRoot, release, type)
       if (!found) throw new KvmioError(`this kernel has no ${type}`)
-      await run(`mkfs.${type}`, ['-V'], { timeoutMs: 5_000 })
+      await run(`mkfs.${type}`, ['-V'], { timeoutMs: TRIAL_MS })
       return found === 'kernel' ? 'in /proc/filesystems' : 'a module of this kernel'
     },
   }

@@ -12,7 +12,7 @@ export interface GuestParts {
   drives: Readonly<Record<string, DriveParts>>
 }
 
-type DriveParts = Readonly<{ tier?: string } & Record<string, unknown>>
+type DriveParts = Readonly<{ tier?: string; passthrough?: object } & Record<string, unknown>>
 
 /** A tier of the config. */
 export interface TierParts {
@@ -44,7 +44,7 @@ export function needsOf(
   tiers: Readonly<Record<string, TierParts>> = {},
 ): Need[] {
   const { system, accel, balloon, drives } = guest
-  const used = new Set(Object.values(drives).flatMap(({ tier }) => tier ?? []))
+  const used = new Set(Object.values(drives).map(({ tier }) => tier))
   return [
     named('accel', accel),
     ...systemNeeds(system),
@@ -52,7 +52,10 @@ export function needsOf(
     named('workload', workload.kind),
     ...(balloon ? [{ place: 'balloon', subject: 'balloon' }] : []),
     ...Object.entries(drives).flatMap(([name, drive]) => driveNeeds(name, drive)),
-    ...[...used].flatMap((name) => (tiers[name] ? tierNeeds(name, tiers[name]) : [])),
+    ...[...used].flatMap((name) => {
+      const tier = name === undefined ? undefined : tiers[name]
+      return tier ? tierNeeds(name!, tier) : []
+    }),
   ]
 }
 
@@ -96,8 +99,9 @@ const NAMELESS = ['tier', 'size']
 
 /** By key and value; by key alone what is switched on, counted or a mapping. */
 function driveNeeds(name: string, drive: DriveParts): Need[] {
-  if (drive.passthrough) return [{ place: `drives.${name}.passthrough`, subject: 'passthrough' }]
-  return Object.entries(drive).flatMap(([key, value]) => {
+  // It has its own bus, and nothing between it and the guest.
+  const parts = drive.passthrough ? { passthrough: drive.passthrough } : drive
+  return Object.entries(parts).flatMap(([key, value]) => {
     const place = `drives.${name}.${key}`
     if (NAMELESS.includes(key) || !value) return []
     return typeof value === 'string'

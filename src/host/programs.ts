@@ -1,5 +1,5 @@
 import { run } from '../lib/process.ts'
-import type { Probe } from './finding.ts'
+import { type Probe, TRIAL_MS } from './finding.ts'
 
 const PROGRAMS: readonly { name: string; args: string[]; for: string; package: string }[] = [
   { name: 'qemu-img', args: ['--version'], for: 'images', package: 'qemu-utils' },
@@ -16,12 +16,6 @@ const PROGRAMS: readonly { name: string; args: string[]; for: string; package: s
   },
   { name: 'fincore', args: ['--version'], for: 'hostCache cold', package: 'util-linux' },
   { name: 'xz', args: ['--version'], for: 'building the appliance', package: 'xz-utils' },
-  {
-    name: 'debootstrap',
-    args: ['--version'],
-    for: 'building the system debian',
-    package: 'debootstrap',
-  },
   { name: 'mkfs.vfat', args: ['--help'], for: 'seeds of cloud images', package: 'dosfstools' },
   { name: 'mcopy', args: ['--version'], for: 'seeds of cloud images', package: 'mtools' },
 ]
@@ -43,7 +37,7 @@ function programProbe(subject: string, args: readonly string[], remedy: string):
     subject,
     remedy,
     async trial() {
-      const text = await run(subject, args, { timeoutMs: 5_000 })
+      const text = await run(subject, args, { timeoutMs: TRIAL_MS })
       return text.split('\n')[0] || 'is there'
     },
   }

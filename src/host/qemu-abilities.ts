@@ -1,7 +1,6 @@
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
-import type { Probe } from './finding.ts'
-import { findController, PASSTHROUGH_REMEDY } from './passthrough.ts'
+import { type Probe, TRIAL_MS } from './finding.ts'
 import { readQemuVersion } from './qemu.ts'
 
 /** The devices that a bus is made of. */
@@ -16,17 +15,15 @@ const BUS_DEVICES: Readonly<Record<string, readonly string[]>> = {
 }
 
 const INSTALL = 'apt install qemu-system-x86'
-const TIMEOUT_MS = 30_000 // a busy host is no reason to skip a case
 
 /** What this qemu has: its version, the devices of each bus, the objects beside drives, accelerators, protocols. */
 export function qemuProbes(
   binary: string,
-  sysRoot: string,
   values: { buses: readonly string[]; protocols: readonly string[] },
 ): Probe[] {
   const helps = new Map<string, Promise<string>>()
   const help = (option: string): Promise<string> => {
-    const text = helps.get(option) ?? run(binary, [option, 'help'], { timeoutMs: TIMEOUT_MS })
+    const text = helps.get(option) ?? run(binary, [option, 'help'], { timeoutMs: TRIAL_MS })
     helps.set(option, text)
     return text
   }
@@ -58,19 +55,12 @@ export function qemuProbes(
     probe('drive', 'iothread', () => need('-object', 'object', 'iothread')),
     probe('drive', 'queues', async () => {
       const options = await run(binary, ['-device', 'virtio-blk-pci,help'], {
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: TRIAL_MS,
       })
       if (!options.includes('num-queues=')) throw new KvmioError('this qemu has no num-queues')
       return 'num-queues of virtio-blk-pci'
     }),
     probe('drive', 'throttle', () => need('-object', 'object', 'throttle-group')),
-    {
-      ...probe('drive', 'passthrough', async () => {
-        await need('-device', 'device', 'vfio-pci')
-        return await findController(sysRoot, '/dev')
-      }),
-      remedy: PASSTHROUGH_REMEDY,
-    },
     probe('memory', 'balloon', () => need('-device', 'device', 'virtio-balloon-pci')),
     ...values.protocols.map((protocol) => protocolProbe(protocol)),
   ]
@@ -87,7 +77,7 @@ function protocolProbe(protocol: string): Probe {
     remedy: 'apt install qemu-block-extra, or a qemu that was built with it',
     async trial() {
       const nothing = `json:${JSON.stringify({ driver: protocol })}`
-      const said = await run('qemu-img', ['info', nothing], { timeoutMs: TIMEOUT_MS }).catch(
+      const said = await run('qemu-img', ['info', nothing], { timeoutMs: TRIAL_MS }).catch(
         messageOf,
       )
       if (/not installed/.test(said)) throw new KvmioError(said)

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { KvmioError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
-import type { Probe } from './finding.ts'
+import { type Probe, TRIAL_MS } from './finding.ts'
 
 type Program = readonly [name: string, ...args: string[]]
 
@@ -90,7 +90,7 @@ function seedProbe(seed: string): Probe {
     remedy: 'apt install dosfstools mtools',
     async trial() {
       const programs = SEEDS[seed] ?? []
-      for (const [name, ...args] of programs) await run(name, args, { timeoutMs: 5_000 })
+      for (const [name, ...args] of programs) await run(name, args, { timeoutMs: TRIAL_MS })
       return programs.map(([name]) => name).join(', ') || 'needs nothing'
     },
   }
@@ -99,13 +99,13 @@ function seedProbe(seed: string): Probe {
 async function buildable(system: string): Promise<string> {
   const { programs, root } = BUILT[system]!
   if (root && process.getuid?.() !== 0) throw new KvmioError('it is built by root alone')
-  for (const [name, ...args] of programs) await run(name, args, { timeoutMs: 5_000 })
+  for (const [name, ...args] of programs) await run(name, args, { timeoutMs: TRIAL_MS })
   return `can be built from ${await packageMirror()}`
 }
 
 /** Without asking the network: the first source of packages that apt knows. */
 async function packageMirror(): Promise<string> {
-  const uris = await run('apt-get', ['update', '--print-uris'], { timeoutMs: 10_000 })
+  const uris = await run('apt-get', ['update', '--print-uris'], { timeoutMs: TRIAL_MS })
   const mirror = /^'([^']+?)\/dists\//m.exec(uris)?.[1]
   if (mirror === undefined) throw new KvmioError('apt knows no mirror to take packages from')
   return mirror

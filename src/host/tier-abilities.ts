@@ -1,6 +1,6 @@
 import { KvmioError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
-import type { Probe } from './finding.ts'
+import { type Probe, TRIAL_MS } from './finding.ts'
 import type { Probing } from './probing.ts'
 
 /** A program that must start, with the words that make it say its version and end. */
@@ -60,7 +60,7 @@ export function tierProbes(probing: () => Probing): Probe[] {
         const finding = await probing().find(need)
         if (finding && !finding.can) throw new KvmioError(`${need}: ${finding.detail}`)
       }
-      for (const [name, ...args] of programs) await run(name, args, { timeoutMs: 5_000 })
+      for (const [name, ...args] of programs) await run(name, args, { timeoutMs: TRIAL_MS })
       const names = [...new Set(programs.map(([name]) => name))]
       return [...needs, ...names].join(', ') || 'needs no more than a right to write'
     },

@@ -91,8 +91,10 @@ async function startNbdkit(
   return await identifyDaemon(options.procRoot, pid)
 }
 
-// The default, 2 s, lets a disk of 20 MB/s serve 33 in the first three seconds after a rest, and this one 20.3.
+// The default, 2 s, lets a disk of 20 MiB/s serve 33 in the first three seconds after a rest, and this one 20.3. What does
+// not hold the largest request is never full enough: 256 KiB let a disk of 5 MiB/s serve 3.4.
 const BURST_SECONDS = 0.05
+const BURST_BYTES = 2 * MAX_REQUEST_KB * 1024
 
 /** What nbdkit is told beside its socket. */
 export function nbdkitArgs(store: string, disk: EmulatedDisk): string[] {
@@ -110,14 +112,19 @@ export function nbdkitArgs(store: string, disk: EmulatedDisk): string[] {
     ...(serviceMs === undefined ? [] : [`rdelay=${serviceMs}ms`, `wdelay=${serviceMs}ms`]),
     ...(bytesPerSecond === undefined
       ? []
-      : [`rate=${bytesPerSecond * 8}`, `burstiness=${BURST_SECONDS}`]), // in bits
+      : [`rate=${bytesPerSecond * 8}`, `burstiness=${burstSeconds(bytesPerSecond)}`]), // in bits
     ...(one ? ['serialize=all-requests'] : []),
   ]
 }
 
+function burstSeconds(bytesPerSecond: number): number {
+  const seconds = Math.max(BURST_SECONDS, BURST_BYTES / bytesPerSecond)
+  return Math.round(seconds * 1000) / 1000
+}
+
 /**
  * One request at a time on each connection. Of its connections nbdfuse uses all but the last (libnbd 1.14 and 1.20,
- * next_thread in fuse/operations.c): 2 served 98/s at 10 ms each, 3 served 197, 5 served 381, 9 served 780. Several
+ * next_thread in fuse/operations.c): 2 served 98/s at 10 ms each, 3 served 197, 5 served 381, 8 served 681. Several
  * requests on one connection wait for one another there.
  */
 function connections({ parallel = 1 }: EmulatedDisk): string[] {

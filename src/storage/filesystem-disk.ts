@@ -137,7 +137,7 @@ async function checkHost(
 ): Promise<void> {
   const programs = [
     `mkfs.${type}`,
-    ...['mount', 'umount', 'losetup'],
+    ...['losetup', 'mount', 'umount'],
     ...(emulate ? ['setsid', 'nbdkit', 'nbdfuse'] : []),
     ...(device === undefined ? [] : ['wipefs']),
   ]

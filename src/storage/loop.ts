@@ -11,7 +11,7 @@ export interface LoopOptions {
   maxRequestKb?: number
 }
 
-const DETACH_WAIT_MS = 1_000
+const DETACH_WAIT_MS = 3_000 // with a load of 25 on two cores one was not enough
 const POLL_MS = 20
 
 /** Makes a block device of a file, past the host's page cache, and returns its name. After an error it may be attached. */

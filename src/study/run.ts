@@ -3,8 +3,8 @@ import type { StudyConfig } from '../config/schema.ts'
 import { fioSummary } from '../guest/fio-summary.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
 import { identityOf, type VmPlan } from '../guest/plan.ts'
-import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
-import type { Outcome, PhaseRow, UnfinishedRun, UnfinishedVm } from '../journal/journal.ts'
+import type { VmEnd } from '../guest/running-vm.ts'
+import type { UnfinishedRun } from '../journal/journal.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -12,22 +12,14 @@ import { giveBackFunctions, takeFunctions } from './functions.ts'
 import { settleAfter, settleBefore } from './host-state.ts'
 import { createImages, createShared, keepImage, removeImages } from './images.ts'
 import { LoadRecorder } from './load-recorder.ts'
-
-/** What a run is called in the journal and in events. */
-export interface RunIdentity {
-  study: string
-  case: string
-  block: number
-  run: number
-}
-
-interface Member {
-  id: number
-  plan: VmPlan
-  vm?: RunningVm
-  end?: VmEnd
-  phases: PhaseRow[]
-}
+import {
+  listenerOf,
+  type Member,
+  memberOf,
+  type RunIdentity,
+  slowestPhases,
+  verdictOf,
+} from './member.ts'
 
 /** What a run does beside what its vms' plans say. */
 export type RunSettings = Pick<StudyConfig, 'stagger' | 'hostCache'>
@@ -117,10 +109,6 @@ export async function resumeRun(
   return await finishRun(identity, members, context, signal)
 }
 
-function memberOf({ id, plan, outcome, phases }: UnfinishedVm): Member {
-  return { id, plan: plan as VmPlan, end: outcome && { outcome }, phases: [...phases] }
-}
-
 /**
  * Begins the vms that have not begun, waits for every one, and for the device to have what they wrote; then the run has
  * ended. `stopped` comes, with the reason, when a vm is no longer to begin.
@@ -203,26 +191,6 @@ async function waitFor(
   if (member.end.outcome === 'failed') await stopAll(`vm ${member.plan.name} failed`)
 }
 
-function listenerOf(member: Member, identity: RunIdentity, context: StudyContext): VmListener {
-  const { journal, onEvent } = context
-  return {
-    started: ({ pid, startTicks }) => journal.vmStarted(member.id, pid, startTicks),
-    booted: (bootTime) => journal.vmBooted(member.id, bootTime),
-    result: ({ name, content }) => journal.vmResult(member.id, name, content),
-    phases(offset, phases) {
-      journal.vmPhases(member.id, offset, phases)
-      member.phases.push(...phases)
-      for (const { phase, uptime } of phases) {
-        onEvent({ type: 'phase', study: identity.study, vm: member.plan.name, phase, uptime })
-      }
-    },
-    async ended(end) {
-      if (member.vm) await context.takeLast(member.vm.record)
-      journal.vmEnded(member.id, end.outcome, end.reason, end.lastSample)
-    },
-  }
-}
-
 /** What fio said in the run's vms; a result that is none costs no more than a warning. */
 function fioOf({ run }: RunIdentity, { journal, vm }: StudyContext): RunSummary['fio'] {
   try {
@@ -231,26 +199,6 @@ function fioOf({ run }: RunIdentity, { journal, vm }: StudyContext): RunSummary[
     vm.log.warn({ err: error }, "fio's result is in the journal and cannot be summed up")
     return undefined
   }
-}
-
-function verdictOf(members: readonly Member[]): { outcome: Outcome; reason?: string } {
-  const ends = members.map(({ end }) => end ?? { outcome: 'abandoned' as const })
-  const worst =
-    ends.find(({ outcome }) => outcome === 'failed') ??
-    ends.find(({ outcome }) => outcome === 'abandoned')
-  return worst ? { outcome: worst.outcome, reason: worst.reason } : { outcome: 'passed' }
-}
-
-function slowestPhases(members: readonly Member[]): Record<string, number> {
-  const slowest: Record<string, number> = {}
-  for (const { phases } of members) {
-    for (const [index, { phase, uptime }] of phases.entries()) {
-      const next = phases[index + 1]
-      if (phase === OFF || !next) continue
-      slowest[phase] = Math.max(slowest[phase] ?? 0, next.uptime - uptime)
-    }
-  }
-  return slowest
 }
 
 function abandonedBy(signal: AbortSignal): string {

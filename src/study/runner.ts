@@ -4,9 +4,11 @@ import { isOwnInstaller } from '../config/install-rules.ts'
 import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
+import { readTierFacts } from '../storage/tier-facts.ts'
 import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -43,7 +45,8 @@ export async function runStudy(
   const cold = await coldProblem(context.vm.procRoot)
   const cases: CasePlan[] = []
   for (const planned of planCases(study, guest)) {
-    const point = await withHost(planned, cold, context)
+    const resolved = { ...planned, study: await withWorkloadText(name, planned.study) }
+    const point = await withHost(resolved, cold, context)
     cases.push(await withSystem(await withFunctions(point, context), context, signal))
   }
   const skipped = cases.flatMap(({ name, skip }) =>
@@ -147,7 +150,7 @@ async function runCase(
       blockId: block.id,
       caseName: point.name,
       factors: point.factors,
-      manifest: await context.manifest(),
+      manifest: await manifestOf(point.guest, context),
       vms: plans.map((plan) => ({ name: plan.name, plan })),
     })
     const identity = { study: studyName, case: point.name, block: block.number, run }
@@ -169,6 +172,14 @@ async function packageDriveOf(
 ): Promise<string | undefined> {
   if (workload.kind !== 'install' || isOwnInstaller(workload)) return undefined
   return await context.packageDrive(workload.packages ?? 'minbase')
+}
+
+/** What the run's figures depend on, beside its plan. */
+async function manifestOf(guest: GuestConfig, context: StudyContext): Promise<unknown> {
+  const names = tiersOf(guest)
+  const facts = names.map(async (name) => [name, await readTierFacts(openTier(name, context))])
+  const tiers = Object.fromEntries(await Promise.all(facts))
+  return { ...((await context.manifest()) as object), tiers }
 }
 
 /** One that the study's cases name: the config has seen to that. */

@@ -194,12 +194,12 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'too little memory for the appliance',
     guest('{ memory: 64MiB, drives: { a: { tier: local, size: 1GiB } } }'),
-    '4:22: guests.student.memory: expected at least 96MiB for the appliance, got 64MiB',
+    '4:22: guests.student.memory: expected at least 104MiB for the appliance, got 64MiB',
   ],
   [
     'a balloon that takes all that the appliance needs',
     guest('{ balloon: { target: 64MiB }, drives: { a: { tier: local, size: 1GiB } } }'),
-    '4:33: guests.student.balloon.target: expected at least 96MiB for the appliance, got 64MiB',
+    '4:33: guests.student.balloon.target: expected at least 104MiB for the appliance, got 64MiB',
   ],
   [
     'a balloon that gives',
@@ -442,6 +442,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with timeout',
   ],
   [
+    'a script that the host would end first',
+    study('    workload: { script: { run: a, timeout: 1h } }'),
+    "8:44: studies.demo.workload.script.timeout: expected less than 30 min 0 s, the guest's deadlines.phase, got 1 h 0 min",
+  ],
+  [
     'a script twice',
     study('    workload: { script: { file: a.sh, run: "true" } }'),
     '8:25: studies.demo.workload.script: expected exactly one of file and run, got a mapping with file, run',
@@ -465,6 +470,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     'a drive that the system does not fit on',
     inDebian('{ tier: local, size: 512MiB }', '{ idle: {} }'),
     '5:42: guests.student.drives.root.size: expected at least 1 GiB for the system debian, which is on it, got 512 MiB',
+  ],
+  [
+    'a system on a drive that is passed through',
+    inDebian("{ passthrough: { pci: '0000:01:00.0' } }", '{ idle: {} }'),
+    '5:36: guests.student.drives.root.passthrough: expected none on the first drive, which the system is on, got one',
   ],
   [
     'too little memory for debian',

@@ -47,4 +47,13 @@ t.test('how many find a place at once', async (t) => {
     'tier served is one target for all: its url has no {vm} and {drive}, got 2 drives of each vm',
   )
   t.equal(placementProblem(guest('each', 2), 2, tier), undefined)
+  const debian = (more: Parameters<typeof drive>[0]) => ({
+    system: 'debian' as const,
+    drives: { root: drive({ tier: 'disk', ...more }), data: drive({ tier: 'local' }) },
+  })
+  t.equal(placementProblem(debian({ format: 'raw' }), 1, tier), undefined)
+  t.equal(
+    placementProblem(debian({ format: 'qcow2' }), 1, tier),
+    "drives.root.format: expected raw on tier disk, which is one device and has no place for the system's image under a qcow2",
+  )
 })

@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { vmFiles } from '../../src/guest/plan.ts'
+import { Qmp } from '../../src/source/qmp.ts'
 import {
   applianceOrLack,
   guestOn,
@@ -11,7 +13,10 @@ import {
   kvmio,
   LOCAL,
   nothingLeft,
+  says,
+  serve,
   takeKept,
+  until,
   writeConfig,
 } from './kvmio.ts'
 
@@ -112,6 +117,54 @@ t.test('an installer that never ends', { skip }, async (t) => {
   await nothingLeft(t, home)
 })
 
+t.test('a kvmio that is killed while an installer runs', { skip }, async (t) => {
+  const home = await homeFor(t, CONFIG)
+  await writeFile(join(home.directory, 'slow.iso'), bootableImage(WAITING_CODE))
+  await writeConfig(home, {
+    ...home.config,
+    studies: {
+      iso: { guest: 'empty', workload: { install: { iso: 'slow.iso', done: 'reboot' } } },
+    },
+  })
+  const killedInstall = async (): Promise<void> => {
+    const running = kvmio(home, ['run', 'iso', '--once'])
+    await says(running, 'iso-only-1: install at 0.0 s')
+    running.kill('SIGKILL')
+    await running.end()
+  }
+  const outcomeOf = (run: number) =>
+    until(`run ${run} to end`, () => {
+      const found = journal(home)[run - 1]
+      return found?.outcome ? found : undefined
+    })
+
+  await t.test('is followed by one that sees it end', async (t) => {
+    await killedInstall()
+    const next = await serve(home)
+    t.match(await outcomeOf(1), { outcome: 'passed', vms: [{ phases: ['install', 'off'] }] })
+    next.kill('SIGTERM')
+    await next.end()
+    await kvmio(home, ['run', 'iso', '--once']).end() // ends the block, which has all of its cases
+  })
+
+  await t.test('is followed by one that cannot know how it ended', async (t) => {
+    await killedInstall()
+    const path = vmFiles(join(home.state, 'vms/iso-only-1')).qmpDebug
+    const qmp = await Qmp.connect({ name: 'the test', path, timeoutMs: 10_000 })
+    await until('the machine to go off', async () => {
+      const { status } = await qmp.command<{ status: string }>('query-status')
+      return status === 'shutdown'
+    })
+    qmp.close()
+    await serve(home)
+    t.match(await outcomeOf(2), {
+      outcome: 'abandoned',
+      reason:
+        'vm iso-only-1 went off while no kvmio watched, so how its installer ended is not known',
+    })
+  })
+})
+
 /** The first bytes of the drive whose image was kept. */
 async function keptBytes(home: Home, name: string, length: number): Promise<Buffer> {
   return (await readFile(await takeKept(home, name))).subarray(0, length)
@@ -120,10 +173,12 @@ async function keptBytes(home: Home, name: string, length: number): Promise<Buff
 // 8086 code, loaded to 7C00: writes the 512 bytes that it is in to the first disk by the BIOS, and pulls the reset line
 // by the keyboard controller.
 const BOOT_CODE = Buffer.from('31c08ec0bb007cb80103b90100ba8000cd13b0fee664ebfe', 'hex')
+// Waits for 145 of the BIOS' ticks, 8 seconds, before it does.
+const WAITING_CODE = Buffer.from('b400cd1a89d3b400cd1a29da81fa910072f4b0fee664ebfe', 'hex')
 const SECTOR = 2048
 
 /** A CD that a BIOS boots, and no more: "El Torito" Bootable CD-ROM Format Specification, version 1.0. */
-function bootableImage(): Buffer {
+function bootableImage(code = BOOT_CODE): Buffer {
   const image = Buffer.alloc(32 * SECTOR)
   const descriptor = (sector: number, type: number): number => {
     image.writeUInt8(type, sector * SECTOR)
@@ -142,6 +197,6 @@ function bootableImage(): Buffer {
   image.writeUInt8(0x88, catalog + 0x20) // bootable, no emulation
   image.writeUInt16LE(4, catalog + 0x26) // 512-byte sectors
   image.writeUInt32LE(20, catalog + 0x28)
-  BOOT_CODE.copy(image, 20 * SECTOR)
+  code.copy(image, 20 * SECTOR)
   return image
 }

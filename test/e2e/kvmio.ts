@@ -109,7 +109,7 @@ export const SLOW = { filesystem: { size: '256MiB' }, emulate: { serviceTime: '5
 /** A small guest with one drive on this tier; TCG, so that it is the same on every host. */
 export function guestOn(tier: string, keys: ConfigText = {}, drive: ConfigText = {}): ConfigText {
   return {
-    memory: '96MiB',
+    memory: '104MiB',
     accel: 'tcg',
     ...keys,
     drives: { root: { tier, size: '64MiB', format: 'raw', ...drive } },

@@ -12,7 +12,7 @@ const { appliance, lack } = await applianceOrLack()
 t.test('a vm whose QMP connection is lost is connected again', { skip: lack }, async (t) => {
   const told: { phases: PhaseRow[]; ended: VmEnd[] } = { phases: [], ended: [] }
   const plan = planOf(await vmsFolder(t), 'lost-1', {
-    memoryBytes: 96 * 2 ** 20,
+    memoryBytes: 104 * 2 ** 20,
     boot: {
       kernel: appliance?.kernel ?? '',
       initrd: appliance?.initrd,

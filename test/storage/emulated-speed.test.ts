@@ -7,7 +7,7 @@ import { openTier } from '../../src/storage/tiers.ts'
 import { cannotMakeDisks, stateFor, whatIsUp } from './state.ts'
 
 const MIB = 2 ** 20
-const skip = await cannotMakeDisks('nbdkit', 'nbdfuse', 'fio')
+const skip = await cannotMakeDisks('nbdkit', 'nbdfuse', 'fio', 'chrt')
 
 t.test('what nbdkit is told', async (t) => {
   const words = (disk: Parameters<typeof nbdkitArgs>[1]) => nbdkitArgs('/disk', disk).join(' ')
@@ -24,6 +24,7 @@ t.test('what nbdkit is told', async (t) => {
     words({ bytesPerSecond: 20 * MIB }),
     '--filter=noparallel --filter=rate file file=/disk rate=167772160 burstiness=0.05 serialize=all-requests',
   )
+  t.match(words({ bytesPerSecond: 5 * MIB }), 'rate=41943040 burstiness=0.2 ')
   t.equal(
     words({ serviceMs: 5, bytesPerSecond: 20 * MIB, parallel: 2 }),
     '--threads=1 --filter=rate --filter=delay file file=/disk rdelay=5ms wdelay=5ms rate=167772160 burstiness=0.05',
@@ -37,20 +38,22 @@ t.test('four at a time, in 10 ms each', { skip }, async (t) => {
     const words = ['--rw=randwrite', '--bs=4k', `--iodepth=${depth}`]
     const { iops } = await best(t, emulate, words, ({ iops }) => iops >= 200)
     t.ok(iops <= 408, `${iops}/s at most 408`)
-    t.ok(iops >= 200, `${iops}/s at least 200, where one at a time gives 100`)
+    t.ok(iops >= 200, `${iops}/s at least 200, where two at a time give 196 at the most`)
   }
 })
 
-t.test('20 MiB a second', { skip }, async (t) => {
-  const emulate = { bytesPerSecond: 20 * MIB }
-  for (const [way, size] of [
-    ['write', '1m'],
-    ['read', '4k'],
-  ]) {
+t.test('so many bytes a second', { skip }, async (t) => {
+  const rows = [
+    [20, 'write', '1m'],
+    [20, 'read', '4k'],
+    [5, 'write', '1m'], // of requests that take a tenth of a second
+  ] as const
+  for (const [rate, way, size] of rows) {
     const words = [`--rw=${way}`, `--bs=${size}`, '--iodepth=4']
-    const rate = ({ bytes }: Speed) => bytes / MIB
-    const found = rate(await best(t, emulate, words, (speed) => rate(speed) >= 17))
-    t.ok(found >= 17 && found <= 21.5, `${found} MiB/s of ${size}`)
+    const isGood = ({ bytes }: Speed) => bytes >= 0.85 * rate * MIB
+    const { bytes } = await best(t, { bytesPerSecond: rate * MIB }, words, isGood)
+    t.ok(bytes >= 0.85 * rate * MIB, `${bytes / MIB} MiB/s of ${size} at least ${0.85 * rate}`)
+    t.ok(bytes <= 1.15 * rate * MIB, `${bytes / MIB} MiB/s of ${size} at most ${1.15 * rate}`)
   }
 })
 
@@ -75,7 +78,9 @@ async function best(
   await run('fio', [...how, ...file, '--rw=write', '--bs=1m']) // no more blocks to find
   let speed: Speed = { iops: 0, bytes: 0 }
   for (let left = 3; left > 0 && !isGood(speed); left--) {
-    const text = await run('fio', [...how, ...file, ...words, '--time_based', '--runtime=3'])
+    const args = [...how, ...file, ...words, '--time_based', '--runtime=3']
+    // Like the disk's own daemons: what is measured is the disk, and not who else is on the processors.
+    const text = await run('chrt', ['--rr', '1', 'fio', ...args])
     const { read, write } = JSON.parse(text).jobs[0]
     const { iops, bw_bytes: bytes } = write.io_bytes > 0 ? write : read
     speed = { iops, bytes }

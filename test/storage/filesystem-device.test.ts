@@ -7,6 +7,7 @@ import { readSignatures } from '../../src/source/signatures.ts'
 import { diskFiles, readDiskRecord } from '../../src/storage/disk-record.ts'
 import { removeOrphans } from '../../src/storage/orphans.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
+import { readTierFacts } from '../../src/storage/tier-facts.ts'
 import { checkTier, openTier } from '../../src/storage/tiers.ts'
 import { diskFor, sh } from './block-device.ts'
 import {
@@ -118,13 +119,17 @@ else {
         [{ type: 'ext4', ...on, mkfs: [] }, false, ['rw']],
       ]
       for (const [filesystem, kept, options] of steps) {
-        const { tier, close } = await openTier(name, { filesystem }, context)
+        const open = await openTier(name, { filesystem }, context)
+        const { tier, close } = open
         t.equal(tier.unavailable, undefined)
         const file = join(tier.directory!, 'kept')
         t.equal(await readFile(file, 'utf8').catch(() => undefined), kept ? 'as it was' : undefined)
         await writeFile(file, 'as it was')
         const mount = (await readMounts('/proc')).find((one) => one.mountPoint === tier.directory)
         for (const option of options) t.ok(mount?.options.includes(option), option)
+        const facts = await readTierFacts(open)
+        t.match(facts, { config: { filesystem }, filesystem: 'ext4', device: tier.device })
+        for (const option of options) t.ok(facts.mountOptions?.includes(option), option)
         const superblock = sh('dumpe2fs', '-h', `/dev/${tier.device}`)
         const blockSize = filesystem?.mkfs?.length ? 4096 : 1024
         t.match(superblock, new RegExp(`Block size: +${blockSize}`))

@@ -64,9 +64,9 @@ t.test('a balloon that the memory of a case does not allow is skipped', async (t
   t.strictSame(
     cases.map(({ name, skip }) => [name, skip]),
     [
-      ['128mib-64mib', 'balloon: expected at least 96MiB for the appliance, got 64MiB'],
+      ['128mib-64mib', 'balloon: expected at least 104MiB for the appliance, got 64MiB'],
       ['128mib-160mib', "balloon: expected at most the guest's memory, 128MiB, got 160MiB"],
-      ['192mib-64mib', 'balloon: expected at least 96MiB for the appliance, got 64MiB'],
+      ['192mib-64mib', 'balloon: expected at least 104MiB for the appliance, got 64MiB'],
       ['192mib-160mib', undefined],
     ],
   )
