@@ -24,8 +24,8 @@ import {
 
 const MIB = 2 ** 20
 const WRITTEN = 8 * MIB
-/** Writes a second: so few that the guest, however slow its host, would make more. */
-const LIMIT = 1
+/** Writes a second: the least that io.max takes, so that the guest, however slow its host, would make more. */
+const LIMIT = 2
 const TIER = '/srv/disk'
 
 await mountDisk(t, TIER)
@@ -38,7 +38,7 @@ const CONFIG = {
   },
   studies: {
     cached: { guest: 'cached', pause: '0s', workload: writes('8MiB', '64KiB', '45s') },
-    limited: { guest: 'direct', vms: 2, pause: '0s', workload: writes('2MiB') },
+    limited: { guest: 'direct', vms: 2, pause: '0s', workload: writes('4MiB') },
   },
 }
 
@@ -111,7 +111,7 @@ t.test('io.max holds back what the vm itself submits', async (t) => {
   const [limited = 0, free = Number.POSITIVE_INFINITY] = ['1', '2'].map((slot) =>
     seconds.get(`limited-only-${slot}`),
   )
-  const writes = (2 * MIB) / (64 * 1024)
+  const writes = (4 * MIB) / (64 * 1024)
   t.ok(limited > 0.9 * (writes / LIMIT), `${writes} writes at ${LIMIT}/s took ${limited} s`)
   t.ok(free < limited, `its neighbour without a limit took ${free} s`)
   await nothingLeft(t, home)
