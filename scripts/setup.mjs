@@ -1,7 +1,7 @@
 // Makes `npm start` and `npm test` work on a fresh Debian or Ubuntu: what is missing is installed, what is there is left
 // alone. Plain JavaScript without dependencies: it runs before node_modules exists, on Node 20 as on 24.
 //
-//   node scripts/setup.mjs [--test] [--lab]
+//   node scripts/setup.mjs [--test]
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -19,7 +19,6 @@ import { fetchTools, missingTools } from './tools.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const forTests = process.argv.includes('--test')
-const forLab = process.argv.includes('--lab')
 
 // Programs and the Debian package that has each. None of them brings a daemon: sysstat's collection and `fio --server`
 // are units that Debian ships switched off. nbdfuse needs no fusermount3 (fuse3), since a tier with a disk of its own is
@@ -39,8 +38,6 @@ const PROGRAMS = [
   ['mcopy', 'mtools', "fills the seed of a user's cloud image"],
   ['debootstrap', 'debootstrap', 'builds the guest system debian'],
 ]
-
-const LAB_PROGRAMS = [['debootstrap', 'debootstrap', 'makes the lab host']]
 
 class SetupError extends Error {}
 
@@ -70,8 +67,7 @@ async function main() {
 /** What is to be done, the steps that may not be possible first: nothing is begun that cannot be ended. */
 async function neededSteps() {
   const steps = []
-  const programs = [...PROGRAMS, ...(forLab ? LAB_PROGRAMS : [])]
-  const lacking = programs.filter(([program]) => !find(program))
+  const lacking = PROGRAMS.filter(([program]) => !find(program))
   if (lacking.length > 0) steps.push(packagesStep(lacking))
   const fresh = npmIsFresh()
   if (!fresh) {
