@@ -10,7 +10,8 @@ const DROP_INODES = '2'
  * Makes the kernel forget in which cgroup files were made. What is written back of a file counts for the cgroup that
  * made it dirty first, for seconds after another has taken to writing it; without this, what a vm writes through the
  * page cache would count for the kvmio that made its image (kernel 6.1: __mark_inode_dirty attaches an inode to its
- * maker's cgroup). The files must be clean. Without the right to it, nothing is done.
+ * maker's cgroup). The files must be clean, by a syncfs: after an fsync alone an inode stays. Without the right to it,
+ * nothing is done.
  */
 export async function forgetMakers(files: readonly string[], procRoot: string): Promise<void> {
   if (files.length === 0) return
