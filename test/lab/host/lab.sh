@@ -15,7 +15,7 @@ ip link set lo up
 hostname lab
 
 /lib/systemd/systemd-udevd --daemon
-modprobe -a kvm_amd nvme
+modprobe -a kvm_amd nvme loop
 udevadm trigger --action=add --subsystem-match=block
 udevadm settle --timeout=60
 
