@@ -32,11 +32,12 @@ const studies = cases.map((point, index) => ({
 const observations = new Map<string, Observation>()
 
 const began = Date.now()
+const commit = commitWords() // before it, since others may commit meanwhile
 const rows = await withStudies(configOf(), watch, ({ ended }) =>
   studies.map(({ id, point }) => rowOf(point, observations.get(id), ended(id))),
 )
 const text = markdown(rows, {
-  commit: commitWords(),
+  commit,
   date: new Date().toISOString().slice(0, 10),
   host: hostWords(),
   seconds: Math.round((Date.now() - began) / 1000),

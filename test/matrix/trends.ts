@@ -59,6 +59,7 @@ const { values } = parseArgs({ options: { write: { type: 'string' } } })
 const before = new Map<string, Counts>()
 const after = new Map<string, Counts>()
 const began = Date.now()
+const commit = commitWords()
 const results = await withStudies(configOf(), watch, ({ ended }) =>
   (Object.keys(DRIVES) as Name[]).map((name) => [name, ended(name)] as const),
 )
@@ -176,7 +177,7 @@ function page(rows: readonly Row[]): string {
   return [
     '# Host operations per guest operation',
     '',
-    `\`npm run test:trends\` at commit ${commitWords()} on ${new Date().toISOString().slice(0, 10)} (${hostWords()}, TCG): ${seconds} s. One run each; counts, not times.`,
+    `\`npm run test:trends\` at commit ${commit} on ${new Date().toISOString().slice(0, 10)} (${hostWords()}, TCG): ${seconds} s. One run each; counts, not times.`,
     '',
     `A guest writes ${WRITES} times 4 KiB past its page cache, each time into a cluster of its own and with a flush. Counted are its`,
     'writes, flushes and bytes in qemu, and those of the loop device under ext4 while the script ran: the journal of ext4 is in them,',
