@@ -6,11 +6,14 @@ export interface PartResult {
   /** How many assertions held. */
   asserts: number
   seconds: number
-  /** Of a failure. */
+  /** Of a failure; of a part that passed, what is to be said beside. */
   reason?: string
 }
 
 const MAX_REASON = 160
+
+/** The reason of a part whose lab host ended by itself, as when its kernel panics. */
+export const HOST_DIED = 'the lab host ended before the part did'
 
 /** What a part came to, from what its program has said and what went wrong with its lab host. */
 export function resultOf(
@@ -27,7 +30,7 @@ export function resultOf(
     broken?.trim() ??
     problem ??
     (skipped !== undefined ? `it must not be skipped here: ${skipped.trim()}` : undefined) ??
-    (code === undefined ? 'the lab host ended before the part did' : undefined) ??
+    (code === undefined ? HOST_DIED : undefined) ??
     (code !== '0' ? `its program exited with code ${code}` : undefined) ??
     (asserts === 0 ? 'it asserted nothing' : undefined)
   const outcome = reason === undefined ? 'passed' : 'failed'
