@@ -10,6 +10,10 @@ import type { WorkloadConfig } from './workload-schema.ts'
 const DIRECT_UNIT = 4096
 // mke2fs leaves 92 % of 64 MiB and 98 % of 1 GiB and more; ext2's indirect blocks take another 0.4 %.
 const USABLE_SHARE = 0.9
+const MIB = 2 ** 20
+// Debian's fio is linked with libceph-common, whose 130 MiB of zeros the kernel maps only if it has more in all: with 160 MiB
+// fio "cannot map zero-fill pages".
+const FIO_MEMORY = 192 * MIB
 
 /** As much of a guest as a workload has to do with. */
 export type WorkloadGuest = Readable<
@@ -44,6 +48,11 @@ function systemMistakes(
 ): Problem[] {
   if (workload.kind === 'fio' && guest.system === 'appliance') {
     const message = 'the appliance has no fio; expected a guest with the system debian or an image'
+    return [{ path: [], at: 'key', message }]
+  }
+  const { memory } = guest
+  if (workload.kind === 'fio' && guest.system === 'debian' && memory && memory < FIO_MEMORY) {
+    const message = `expected a guest with at least ${formatBytes(FIO_MEMORY)} of memory, got ${formatBytes(memory)}`
     return [{ path: [], at: 'key', message }]
   }
   if (drive !== rootDrive(guest) || workload.to !== 'device') return []

@@ -482,6 +482,11 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     '4:38: guests.student.memory: expected at least 160MiB for debian, got 96MiB',
   ],
   [
+    'too little memory for fio',
+    inDebian('{ tier: local, size: 1GiB }', '{ fio: { job: "[a]" } }', ' memory: 160MiB,'),
+    '9:17: studies.demo.workload.fio: expected a guest with at least 192 MiB of memory, got 160 MiB',
+  ],
+  [
     'an installation onto a drive that is too small',
     install('{ packages: minbase }', '500MiB'),
     '8:17: studies.demo.workload.install: expected at least 512 MiB on drive root for minbase, got 500 MiB',

@@ -82,6 +82,7 @@ const CONFIG = {
   guests: {
     debian: guestWith('debian'),
     large: guestWith('debian', { size: '2GiB' }),
+    roomy: guestWith('debian', {}, { memory: '192MiB' }),
     cloud: guestWith({ image: cloudImage, format: 'raw' }, {}, { memory: '384MiB' }),
     speaks: guestWith({ image: debianImage, format: 'raw', seed: 'none' }),
   },
@@ -101,7 +102,7 @@ const CONFIG = {
       { idle: { time: '1s' } },
       { factors: { 'drives.root.preallocation': ['metadata'] } },
     ),
-    fio: study('debian', { fio: { job: JOB } }),
+    fio: study('roomy', { fio: { job: JOB } }),
     late: study('debian', { script: { run: 'echo begun\nsleep 600\n', timeout: '2s' } }),
     cloud: study('cloud', { script: { run: 'kvmio-phase work\necho told\nuname >name\nsync\n' } }),
     speaks: study('speaks', { script: { run: 'kvmio-phase work\n' } }),
