@@ -33,6 +33,10 @@ t.test('a directory tier on NFS', async (t) => {
   await writeFile(join(OUTPUT, 'mountstats'), await readFile('/proc/self/mountstats'))
   const tier = page.all('kvmio_tier_info').find(({ labels }) => labels.tier === 'server')
   t.match(tier, { labels: { kind: 'directory', filesystem: 'nfs4' } })
+  const shown = page.value('kvmio_tier_client_written_bytes_total', { tier: 'server' }) ?? 0
+  t.ok(shown >= WRITTEN && shown < 2 * WRITTEN, `kvmio shows ${shown} bytes of the client`)
+  const requests = page.value('kvmio_tier_client_writes_completed_total', { tier: 'server' }) ?? 0
+  t.ok(requests >= 4 && requests <= 200, `in ${requests} requests`)
   const shares = page.all('kvmio_vm_device_written_bytes_total')
   t.strictSame(
     shares.filter(({ labels }) => labels.vm === vm && labels.device === DISK.name),
