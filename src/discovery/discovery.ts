@@ -2,7 +2,7 @@ import { uniqueNames } from '../attribution/foreign-names.ts'
 import type { Tier, Vm } from '../attribution/records.ts'
 import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { parseQemuCommandLine } from '../source/qemu-command-line.ts'
-import { readPids, readQemuArguments } from '../source/qemu-processes.ts'
+import { isQuestion, readPids, readQemuArguments } from '../source/qemu-processes.ts'
 import { ForeignVm, type ForeignVmContext } from './foreign-vm.ts'
 import { socketOf } from './qmp-socket.ts'
 
@@ -120,13 +120,11 @@ export class Discovery {
   async #find(pid: number): Promise<boolean> {
     const { procRoot, isOwn, log } = this.#options
     const argv = await readQemuArguments(procRoot, pid)
-    if (!argv || isOwn(argv)) return false
-    const line = parseQemuCommandLine(argv)
-    // `-machine none` and `-device help` are questions, and no vms.
-    if (line.machine === 'none' || argv.includes('help')) return false
+    if (!argv || isQuestion(argv) || isOwn(argv)) return false
     const stat = await readProcStat(procRoot, pid).catch(() => undefined)
     if (!stat) return false
-    const process = { pid, startTicks: stat.startTicks, argv, line }
+    const { startTicks } = stat
+    const process = { pid, startTicks, argv, line: parseQemuCommandLine(argv) }
     const vm = new ForeignVm(process, this.#options)
     this.#found.set(pid, { vm, looks: 0 })
     const { name, manager } = vm.record(uniqueNames([process], new Set()).get(pid)!, []).vm

@@ -27,6 +27,20 @@ export async function readQemuArguments(
   return isQemu ? argv : undefined
 }
 
+/** How many vms this host runs. */
+export async function countQemus(procRoot: string): Promise<number> {
+  const pids = await readPids(procRoot)
+  const all = await Promise.all(pids.map((pid) => readQemuArguments(procRoot, pid)))
+  return all.filter((argv) => argv && !isQuestion(argv)).length
+}
+
+/** What it is asked ends it: `-device help`, or a machine that is none for QMP alone. */
+export function isQuestion(argv: readonly string[]): boolean {
+  const machine = argv.findIndex((word) => /^--?(M|machine)$/.test(word))
+  const isNone = machine !== -1 && /^(type=)?none\b/.test(argv[machine + 1] ?? '')
+  return isNone || argv.some((word) => /^(help|\?|--?(help|h|version))$/.test(word))
+}
+
 /** Each argument ends with a zero byte. */
 export function parseArguments(text: string): string[] {
   return text === '' ? [] : text.replace(/\0$/, '').split('\0')
