@@ -18,7 +18,12 @@ import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
-import { MemorySampler } from '../sampler/memory-sampler.ts'
+import { createImageReader, type ImageReader } from '../sampler/image-reader.ts'
+import {
+  createMemoryReader,
+  createOpenFilesReader,
+  type ProcessReader,
+} from '../sampler/process-readers.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
 import {
   armCgroup,
@@ -30,6 +35,8 @@ import {
 } from '../source/cgroup.ts'
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
+import type { OpenFiles } from '../source/open-files.ts'
+import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
@@ -53,7 +60,9 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
-  readonly memorySampler: MemorySampler
+  readonly memory: ProcessReader<ProportionalMemory>
+  readonly openFiles: ProcessReader<OpenFiles>
+  readonly images: ImageReader
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
@@ -115,7 +124,10 @@ export class Engine {
       log.debug({ source, err: error }, 'a reading of the sampler was missed')
     }
     const vms = () => this.registry.records()
-    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, vms, onError })
+    const { procRoot, sysRoot } = options
+    this.memory = createMemoryReader({ procRoot, vms, onError })
+    this.openFiles = createOpenFilesReader({ procRoot, vms, onError })
+    this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
@@ -153,7 +165,7 @@ export class Engine {
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
     this.sampler.start()
-    this.memorySampler.start()
+    for (const reader of this.#slowReaders) reader.start()
     this.iostat?.start()
     return unfinished
   }
@@ -222,7 +234,8 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([this.sampler.stop(), this.memorySampler.stop(), this.iostat?.stop()])
+    const readers = [this.sampler, ...this.#slowReaders, this.iostat]
+    await Promise.all(readers.map((reader) => reader?.stop()))
     for (const open of this.#tiers.values()) {
       await open
         .close()
@@ -336,6 +349,10 @@ export class Engine {
       cgroup,
       keep,
     })
+  }
+
+  get #slowReaders() {
+    return [this.memory, this.openFiles, this.images]
   }
 
   get #functions(): FunctionContext {

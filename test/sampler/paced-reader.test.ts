@@ -1,86 +1,102 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { MemorySampler } from '../../src/sampler/memory-sampler.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { PacedReader } from '../../src/sampler/paced-reader.ts'
 
-/** A /proc whose processes take what a test says. */
-async function host(t: Test) {
-  const procRoot = await mkdtemp(join(tmpdir(), 'kvmio-proc-'))
-  t.teardown(() => rm(procRoot, { recursive: true, force: true }))
-  const vms: { name: string; pid: number }[] = []
+/** Items that answer what a test says. */
+function reader({ deadlineMs }: { deadlineMs?: number } = {}) {
+  const items = new Map<string, () => Promise<number>>()
   const errors: string[] = []
+  const asked: string[] = []
   const clock = { now: 0 }
-  const sampler = new MemorySampler({
-    procRoot,
-    vms: () => vms,
+  const paced = new PacedReader({
+    source: 'smaps',
+    items: () => new Map([...items].map(([key, read]) => [key, { key, read }])),
+    read: async ({ key, read }) => {
+      asked.push(key)
+      return await read()
+    },
+    paceMs: 15_000,
+    deadlineMs,
     onError: (source, error) => errors.push(`${source}: ${(error as Error).message}`),
     now: () => clock.now,
   })
-  const takes = async (pid: number, text: string) => {
-    await mkdir(join(procRoot, String(pid)), { recursive: true })
-    await writeFile(join(procRoot, String(pid), 'smaps_rollup'), text)
-  }
-  return { vms, errors, clock, sampler, takes, procRoot }
+  return { items, errors, asked, clock, paced }
 }
 
-t.test('each vm at once, and then every 15 seconds', async (t) => {
-  const { vms, errors, clock, sampler, takes } = await host(t)
-  vms.push({ name: 'a', pid: 1 })
-  await takes(1, 'Pss: 100 kB\n')
-  t.equal(sampler.of(1), undefined, 'nothing before the first reading')
-  await sampler.tick()
-  t.strictSame(sampler.of(1), { totalBytes: 102_400 })
-  await takes(1, 'Pss: 50 kB\n')
-  await takes(2, 'Pss: 7 kB\n')
-  vms.push({ name: 'b', pid: 2 })
+t.test('each item at once, and then every 15 seconds', async (t) => {
+  const { items, asked, clock, paced } = reader()
+  items.set('a', async () => 100)
+  t.equal(paced.of('a'), undefined, 'nothing before the first reading')
+  await paced.tick()
+  t.equal(paced.of('a'), 100)
+  items.set('a', async () => 50)
+  items.set('b', async () => 7)
   clock.now = 14_000
-  await sampler.tick()
-  t.strictSame([sampler.of(1), sampler.of(2)], [{ totalBytes: 102_400 }, { totalBytes: 7168 }])
+  await paced.tick()
+  t.strictSame([paced.of('a'), paced.of('b')], [100, 7])
   clock.now = 15_000
-  await sampler.tick()
-  t.strictSame(sampler.of(1), { totalBytes: 51_200 })
-  t.strictSame(errors, [])
+  await paced.tick()
+  t.equal(paced.of('a'), 50)
+  t.strictSame(asked, ['a', 'b', 'a'])
 })
 
-t.test('a reading goes with its process', async (t) => {
-  const { vms, errors, clock, sampler, takes, procRoot } = await host(t)
-  vms.push({ name: 'a', pid: 1 })
-  await takes(1, 'Pss: 100 kB\n')
-  await sampler.tick()
-  await rm(join(procRoot, '1'), { recursive: true })
+t.test('a reading goes with its item', async (t) => {
+  const { items, errors, clock, paced } = reader()
+  items.set('a', async () => 100)
+  await paced.tick()
+  items.set('a', async () => {
+    throw Object.assign(new Error('gone'), { code: 'ENOENT' })
+  })
   clock.now = 15_000
-  await sampler.tick()
-  t.equal(sampler.of(1), undefined, 'one that has just ended')
-  await takes(1, 'Pss: 100 kB\n')
+  await paced.tick()
+  t.equal(paced.of('a'), undefined, 'one that has just ended')
+  items.set('a', async () => 100)
   clock.now = 30_000
-  await sampler.tick()
-  vms.length = 0
-  await sampler.tick()
-  t.equal(sampler.of(1), undefined, 'one that is no longer a vm')
+  await paced.tick()
+  items.clear()
+  await paced.tick()
+  t.equal(paced.of('a'), undefined, 'one that is no longer there')
   t.strictSame(errors, [])
 })
 
 t.test('what cannot be read is told, and costs the others nothing', async (t) => {
-  const { vms, errors, sampler, takes } = await host(t)
-  vms.push({ name: 'a', pid: 1 }, { name: 'b', pid: 2 })
-  await takes(1, 'nothing of use')
-  await takes(2, 'Pss: 7 kB\n')
-  await sampler.tick()
-  t.match(errors, [/^smaps: .*\/1\/smaps_rollup:1: expected a line "Pss: ...", found none$/])
-  t.strictSame([sampler.of(1), sampler.of(2)], [undefined, { totalBytes: 7168 }])
+  const { items, errors, paced } = reader()
+  items.set('a', async () => {
+    throw new Error('nothing of use')
+  })
+  items.set('b', async () => 7)
+  await paced.tick()
+  t.strictSame(errors, ['smaps: nothing of use'])
+  t.strictSame([paced.of('a'), paced.of('b')], [undefined, 7])
 })
 
-t.test('by itself, of this very process', async (t) => {
-  const sampler = new MemorySampler({
-    procRoot: '/proc',
-    vms: () => [{ name: 'self', pid: process.pid }],
-    onError: (source, error) => t.fail(`${source}: ${error}`),
-  })
-  sampler.start()
-  for (let waited = 0; !sampler.of(process.pid) && waited < 10_000; waited += 20) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  await sampler.stop()
-  t.ok((sampler.of(process.pid)?.totalBytes ?? 0) > 10 * 2 ** 20)
+t.test(
+  'one that hangs holds the others up once, and is asked again when it has answered',
+  async (t) => {
+    const { items, errors, asked, clock, paced } = reader({ deadlineMs: 50 })
+    const hanging = Promise.withResolvers<number>()
+    items.set('a', () => hanging.promise)
+    items.set('b', async () => 7)
+    await paced.tick()
+    t.strictSame([paced.of('a'), paced.of('b')], [undefined, 7])
+    clock.now = 15_000
+    await paced.tick()
+    t.strictSame(asked, ['a', 'b', 'b'])
+    t.strictSame(errors, ['smaps: no answer in 0.05 s'])
+    hanging.resolve(1)
+    await sleep(0)
+    items.set('a', async () => 2)
+    clock.now = 30_000
+    await paced.tick()
+    t.equal(paced.of('a'), 2)
+  },
+)
+
+t.test('by itself, until it is stopped', async (t) => {
+  const { items, asked, paced } = reader()
+  items.set('a', async () => 1)
+  paced.start()
+  while (paced.of('a') === undefined) await sleep(5)
+  await paced.stop()
+  t.strictSame(asked, ['a'])
 })
