@@ -458,9 +458,12 @@ t.test('the limits of a drive; none where it has none', async (t) => {
   t.strictSame(valuesOf(samples, m.driveThrottle.burstSeconds), { 'bursts root': 5 })
 })
 
-t.test('a filesystem that does not say how large it is has no space, rather than none left', async (t) => {
-  const tiers = [{ name: 'odd', kind: 'directory' as const, directory: '/proc' }]
-  const samples = await tier.collect(await scrapeOf(t, { tiers }))
-  t.strictSame(valuesOf(samples, m.tierSpace.size), {})
-  t.strictSame(valuesOf(samples, m.tierSpace.free), {})
-})
+t.test(
+  'a filesystem that does not say how large it is has no space, rather than none left',
+  async (t) => {
+    const tiers = [{ name: 'odd', kind: 'directory' as const, directory: '/proc' }]
+    const samples = await tier.collect(await scrapeOf(t, { tiers }))
+    t.strictSame(valuesOf(samples, m.tierSpace.size), {})
+    t.strictSame(valuesOf(samples, m.tierSpace.free), {})
+  },
+)
