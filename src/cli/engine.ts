@@ -20,8 +20,8 @@ import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
 import { createImageReader, type ImageReader } from '../sampler/image-reader.ts'
 import {
+  createDescriptorReader,
   createMemoryReader,
-  createOpenFilesReader,
   type ProcessReader,
 } from '../sampler/process-readers.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
@@ -33,9 +33,9 @@ import {
   ioHierarchyAt,
   removeCgroup,
 } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
-import type { OpenFiles } from '../source/open-files.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
@@ -61,7 +61,7 @@ export class Engine {
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
   readonly memory: ProcessReader<ProportionalMemory>
-  readonly openFiles: ProcessReader<OpenFiles>
+  readonly descriptors: ProcessReader<Descriptors>
   readonly images: ImageReader
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
@@ -126,7 +126,7 @@ export class Engine {
     const vms = () => this.registry.records()
     const { procRoot, sysRoot } = options
     this.memory = createMemoryReader({ procRoot, vms, onError })
-    this.openFiles = createOpenFilesReader({ procRoot, vms, onError })
+    this.descriptors = createDescriptorReader({ procRoot, vms, onError })
     this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
@@ -352,7 +352,7 @@ export class Engine {
   }
 
   get #slowReaders() {
-    return [this.memory, this.openFiles, this.images]
+    return [this.memory, this.descriptors, this.images]
   }
 
   get #functions(): FunctionContext {

@@ -32,7 +32,7 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
       studies: engine.activeStudies(),
       sampler: engine.sampler,
       memory: engine.memory,
-      openFiles: engine.openFiles,
+      descriptors: engine.descriptors,
       images: engine.images,
       journal: engine.journal,
       iostat: engine.iostat,

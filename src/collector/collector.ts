@@ -7,8 +7,8 @@ import type { ImageReader } from '../sampler/image-reader.ts'
 import type { ProcessReader } from '../sampler/process-readers.ts'
 import type { Sampler } from '../sampler/sampler.ts'
 import type { IoHierarchy } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import type { IostatReader } from '../source/iostat.ts'
-import type { OpenFiles } from '../source/open-files.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 
 /** What a collector may look at; nothing else is global. */
@@ -24,7 +24,7 @@ export interface Scrape {
   sampler: Sampler
   /** Of each qemu, as it was last read at a slow pace. */
   memory: Pick<ProcessReader<ProportionalMemory>, 'of'>
-  openFiles: Pick<ProcessReader<OpenFiles>, 'of'>
+  descriptors: Pick<ProcessReader<Descriptors>, 'of'>
   images: Pick<ImageReader, 'of'>
   journal: Journal
   iostat?: IostatReader

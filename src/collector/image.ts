@@ -10,7 +10,7 @@ export const image: Collector = {
   collect: async ({ vms, images }) =>
     vms.flatMap((vm) =>
       vm.drives.flatMap((drive) => {
-        const labels = { vm: vm.name, drive: drive.name }
+        const labels = { vm: vm.name, drive: drive.name, depth: '0' }
         const size = images.of(imageKey(vm, drive))
         return [
           ...sampleIfGiven(m.driveImage.virtualBytes, labels, size?.virtualBytes),

@@ -10,7 +10,7 @@ export const process: Collector = {
   collect: (scrape) =>
     collectEach('process', scrape.vms, scrape, async ({ name, pid }) => {
       const labels = { vm: name }
-      const files = scrape.openFiles.of(pid)
+      const files = scrape.descriptors.of(pid)
       const [io, stat] = await Promise.all([
         readProcIo(scrape.procRoot, pid),
         readProcStat(scrape.procRoot, pid),
@@ -23,8 +23,8 @@ export const process: Collector = {
         sample(m.vmProcess.majorFaults, labels, stat.majorFaults),
         sample(m.vmProcess.threads, labels, stat.threads),
         ...sampleIfGiven(m.vmProcess.residentBytes, labels, stat.residentBytes),
-        ...sampleIfGiven(m.vmProcess.openFiles, labels, files?.open),
-        ...sampleIfGiven(m.vmProcess.openFilesLimit, labels, files?.limit),
+        ...sampleIfGiven(m.vmProcess.descriptors, labels, files?.open),
+        ...sampleIfGiven(m.vmProcess.descriptorLimit, labels, files?.limit),
       ]
     }),
 }

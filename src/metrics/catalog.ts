@@ -216,17 +216,17 @@ export const driveThrottle = {
 export const driveImage = {
   virtualBytes: gauge(
     'drive_image_virtual_bytes',
-    ['vm', 'drive'],
+    ['vm', 'drive', 'depth'],
     'Size of the disk as the guest sees it (config, the header of a qcow2, the length of a raw image).',
   ),
   allocatedBytes: gauge(
     'drive_image_allocated_bytes',
-    ['vm', 'drive'],
+    ['vm', 'drive', 'depth'],
     'What the image takes of its tier, without those under it: the blocks of a file, a volume whole, of a thin one what is written (every 15 s).',
   ),
   fileBytes: gauge(
     'drive_image_file_bytes',
-    ['vm', 'drive'],
+    ['vm', 'drive', 'depth'],
     'Length of the image file, holes included (every 15 s).',
   ),
 }
@@ -262,12 +262,12 @@ export const vmProcess = {
     ['vm'],
     'Threads of the qemu process: its processors, and those that wait for I/O (/proc/PID/stat).',
   ),
-  openFiles: gauge(
+  descriptors: gauge(
     'vm_process_open_fds',
     ['vm'],
     'Files, sockets and queues that the qemu process has open (/proc/PID/fd, every 15 s).',
   ),
-  openFilesLimit: gauge(
+  descriptorLimit: gauge(
     'vm_process_max_fds',
     ['vm'],
     'How many it may have open (/proc/PID/limits, every 15 s); absent without a limit.',

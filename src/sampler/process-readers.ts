@@ -1,5 +1,5 @@
 import type { Vm } from '../attribution/records.ts'
-import { type OpenFiles, readOpenFiles } from '../source/open-files.ts'
+import { type Descriptors, readDescriptors } from '../source/descriptors.ts'
 import { type ProportionalMemory, readProportionalMemory } from '../source/smaps.ts'
 import { PacedReader, type PacedReaderOptions } from './paced-reader.ts'
 
@@ -22,8 +22,8 @@ export function createMemoryReader(
 }
 
 /** The files that each qemu has open: the kernel counts them one by one. */
-export function createOpenFilesReader(options: ProcessReaderOptions): ProcessReader<OpenFiles> {
-  return createReader('fd', options, (pid) => readOpenFiles(options.procRoot, pid))
+export function createDescriptorReader(options: ProcessReaderOptions): ProcessReader<Descriptors> {
+  return createReader('fd', options, (pid) => readDescriptors(options.procRoot, pid))
 }
 
 function createReader<T>(

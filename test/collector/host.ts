@@ -59,7 +59,7 @@ export async function scrapeOf(
     journal: parts.journal ?? (await emptyJournal(t)),
     sampler: samplerOf(join(root, 'proc'), []),
     memory: { of: () => undefined },
-    openFiles: { of: () => undefined },
+    descriptors: { of: () => undefined },
     images: { of: () => undefined },
     hierarchy: { version: 1, root: join(root, 'cgroup/blkio') },
     showsDevice: () => true,

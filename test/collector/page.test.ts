@@ -8,7 +8,7 @@ import { collectAll } from '../../src/collector/collector.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
 import { renderSamples } from '../../src/metrics/render.ts'
 import { createImageReader } from '../../src/sampler/image-reader.ts'
-import { createMemoryReader, createOpenFilesReader } from '../../src/sampler/process-readers.ts'
+import { createDescriptorReader, createMemoryReader } from '../../src/sampler/process-readers.ts'
 import { golden } from '../golden.ts'
 import { fixture } from '../source/fixtures.ts'
 import { findTool, lacking } from '../tools.ts'
@@ -121,12 +121,12 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     onError: (source: string) => t.fail(source),
   }
   const memory = createMemoryReader(options)
-  const openFiles = createOpenFilesReader(options)
+  const descriptors = createDescriptorReader(options)
   const images = createImageReader({ ...options, sysRoot: join(root, 'sys'), tiers: () => tiers })
-  for (const reader of [memory, openFiles, images]) await reader.tick()
+  for (const reader of [memory, descriptors, images]) await reader.tick()
   const scrape = await scrapeOf(t, {
     root,
-    ...{ memory, openFiles, images },
+    ...{ memory, descriptors, images },
     vms: [writing, silent, special],
     knownVms,
     tiers,

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { createMemoryReader, createOpenFilesReader } from '../../src/sampler/process-readers.ts'
-import { readOpenFiles } from '../../src/source/open-files.ts'
+import { createDescriptorReader, createMemoryReader } from '../../src/sampler/process-readers.ts'
+import { readDescriptors } from '../../src/source/descriptors.ts'
 
 t.test('of this very process', async (t) => {
   const options = {
@@ -12,10 +12,10 @@ t.test('of this very process', async (t) => {
     onError: (source: string, error: unknown) => t.fail(`${source}: ${error}`),
   }
   const memory = createMemoryReader(options)
-  const files = createOpenFilesReader(options)
+  const files = createDescriptorReader(options)
   await Promise.all([memory.tick(), files.tick()])
   t.ok((memory.of(process.pid)?.totalBytes ?? 0) > 10 * 2 ** 20)
-  t.match(await readOpenFiles('/proc', process.pid), { limit: files.of(process.pid)?.limit })
+  t.match(await readDescriptors('/proc', process.pid), { limit: files.of(process.pid)?.limit })
   t.ok((files.of(process.pid)?.open ?? 0) > 3)
 })
 
@@ -32,7 +32,7 @@ t.test('what one cannot read of a process, the other still can', async (t) => {
     onError: (_: string, error: unknown) => errors.push((error as Error).message),
   }
   const memory = createMemoryReader(options)
-  const files = createOpenFilesReader(options)
+  const files = createDescriptorReader(options)
   await Promise.all([memory.tick(), files.tick()])
   t.equal(memory.of(1), undefined)
   t.strictSame(files.of(1), { open: 1, limit: undefined })

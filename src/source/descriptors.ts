@@ -5,24 +5,24 @@ import { ParseError } from '../lib/errors.ts'
 import { wholeNumber } from './whole-number.ts'
 
 /** What a process has open, and may have. */
-export interface OpenFiles {
+export interface Descriptors {
   open: number
   /** The soft limit; absent when there is none. */
   limit?: number
 }
 
 /** Needs the right to trace the process. */
-export async function readOpenFiles(procRoot: string, pid: number): Promise<OpenFiles> {
+export async function readDescriptors(procRoot: string, pid: number): Promise<Descriptors> {
   const file = join(procRoot, String(pid), 'limits')
   const [open, limits] = await Promise.all([
     readdir(join(procRoot, String(pid), 'fd')),
     readFile(file, 'utf8'),
   ])
-  return { open: open.length, limit: parseOpenFilesLimit(limits, file) }
+  return { open: open.length, limit: parseDescriptorLimit(limits, file) }
 }
 
 /** Undefined when it is unlimited. */
-export function parseOpenFilesLimit(text: string, file = '/proc/PID/limits'): number | undefined {
+export function parseDescriptorLimit(text: string, file = '/proc/PID/limits'): number | undefined {
   const lines = text.split('\n')
   const at = lines.findIndex((line) => line.startsWith('Max open files'))
   if (at === -1)
