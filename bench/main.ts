@@ -2,12 +2,13 @@
 // the ratios count. It starts and ends all that it needs itself; nothing is installed and nothing stays.
 import { cpus } from 'node:os'
 import { messageOf } from '../src/lib/errors.ts'
+import { libvirt } from './libvirt/part.ts'
 import type { Part, Target } from './part.ts'
 import { targetTable } from './part.ts'
 import { render } from './render.ts'
 import { scrape } from './scrape.ts'
 
-const PARTS: readonly Part[] = [render, scrape]
+const PARTS: readonly Part[] = [render, scrape, libvirt]
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !PARTS.some((part) => part.name === name))

@@ -1,4 +1,4 @@
-import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { access, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from '../src/lib/process.ts'
 
@@ -19,7 +19,11 @@ export async function fetchTree(name: string, packages: readonly string[]): Prom
   const directory = join(toolsDir, name)
   if (await isThere(directory)) return directory
   await mkdir(toolsDir, { recursive: true })
-  await unpack(packages, (tree) => rename(tree, directory))
+  await unpack(packages, async (tree) => {
+    // On a merged /usr the two are one folder.
+    await cp(join(tree, 'lib'), join(tree, 'usr/lib'), { recursive: true })
+    await rename(tree, directory)
+  })
   return directory
 }
 
