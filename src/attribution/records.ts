@@ -65,6 +65,8 @@ export interface Drive {
   /** Absent where it is qemu's own number. */
   queues?: number
   throttle?: Throttle
+  /** As the guest sees it, bytes; absent where that is not known. */
+  sizeBytes?: number
   backend: Backend
   /** The id of qemu's device, as `qdev` in query-blockstats begins or ends with it. */
   id: string

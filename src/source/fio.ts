@@ -16,10 +16,9 @@ export interface FioResult {
   write?: FioFigures
 }
 
-interface Direction {
-  io_bytes?: number
-  bw_bytes?: number
-  iops?: number
+type Count = 'io_bytes' | 'bw_bytes' | 'iops'
+
+interface Direction extends Partial<Record<Count, number>> {
   clat_ns?: { percentile?: Record<string, number> }
 }
 
@@ -46,11 +45,17 @@ function figures(
   jobs: readonly Record<string, Direction>[],
   direction: 'read' | 'write',
 ): FioFigures | undefined {
+  const given = (part: Direction, key: Count): number => {
+    const value = part[key]
+    if (typeof value === 'number') return value
+    const found = JSON.stringify(value) ?? 'nothing'
+    throw new KvmioError(`fio: ${direction}.${key}: expected a number, got ${found}`)
+  }
   const parts = jobs
-    .map((job) => job[direction] ?? {})
-    .filter(({ io_bytes }) => (io_bytes ?? 0) > 0)
+    .flatMap((job) => job[direction] ?? [])
+    .filter((part) => given(part, 'io_bytes') > 0)
   if (parts.length === 0) return undefined
-  const sum = (key: 'bw_bytes' | 'iops') => parts.reduce((sum, part) => sum + (part[key] ?? 0), 0)
+  const sum = (key: Count) => parts.reduce((sum, part) => sum + given(part, key), 0)
   const slowest = parts.map(({ clat_ns }) => clat_ns?.percentile?.['99.000000'])
   const p99s = slowest.filter((value) => value !== undefined)
   return {

@@ -23,6 +23,20 @@ export interface FakeVm extends Vm {
   beforeAnswer?: () => void | Promise<void>
 }
 
+// What qemu counts beside the operations.
+const IDLE = Object.fromEntries(
+  ['rd', 'wr', 'flush'].flatMap((prefix) =>
+    [
+      `${prefix}_bytes`,
+      `${prefix}_merged`,
+      `${prefix}_total_time_ns`,
+      `failed_${prefix}_operations`,
+      `invalid_${prefix}_operations`,
+      'wr_highest_offset',
+    ].map((key) => [key, 0]),
+  ),
+)
+
 export function fakeDrive(more: Partial<Drive> = {}): Drive {
   return {
     name: 'root',
@@ -67,10 +81,12 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
     qmp: {
       async command() {
         await vm.beforeAnswer?.()
-        return Object.entries(vm.operations).map(([qdev, { reads, writes, flushes }]) => {
-          const stats = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }
-          return { qdev, stats }
-        })
+        return Object.entries(vm.operations).map(
+          ([qdev, { reads = 0, writes = 0, flushes = 0 }]) => {
+            const done = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }
+            return { qdev, stats: { ...IDLE, ...done } }
+          },
+        )
       },
     } as unknown as Qmp,
   }

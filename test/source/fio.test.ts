@@ -38,6 +38,12 @@ t.test('jobs that run at once add up; the slowest latency counts', async (t) => 
 t.test('warnings before it are passed over; what is no output is told', async (t) => {
   t.equal(parseFio(`fio: some warning\n${output({ read: 4096 })}`).read?.operationsPerSecond, 1)
   t.throws(() => parseFio('fio: failed'), { message: /^fio: expected JSON: / })
+  t.throws(() => parseFio('{"jobs": [{"read": {"io_bytes": 1, "bw_bytes": "1k"}}]}'), {
+    message: 'fio: read.bw_bytes: expected a number, got "1k"',
+  })
+  t.throws(() => parseFio('{"jobs": [{"write": {"io_kbytes": 1}}]}'), {
+    message: 'fio: write.io_bytes: expected a number, got nothing',
+  })
   t.throws(() => parseFio('{}'), { message: 'fio: expected a list of jobs, got none' })
 })
 
