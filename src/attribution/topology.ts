@@ -1,5 +1,5 @@
-import type { Mount } from '../source/mounts.ts'
 import type { BlockDevice } from '../source/sysfs.ts'
+import { placeImage, type StorageFacts } from './images.ts'
 
 /** A block device in its stack. */
 export interface StackedDevice extends BlockDevice {
@@ -9,27 +9,11 @@ export interface StackedDevice extends BlockDevice {
   leaf: boolean
 }
 
-/** Joins loop devices to the disk that holds their file, and marks the bottom of every stack. */
-export function stackDevices(
-  devices: readonly BlockDevice[],
-  mounts: readonly Mount[],
-): StackedDevice[] {
-  const byNumber = new Map(
-    devices.map((device) => [`${device.major}:${device.minor}`, device.name]),
-  )
-  return devices.map((device) => {
-    const under =
-      device.backingFile && byNumber.get(mountOf(device.backingFile, mounts)?.device ?? '')
-    const parents = under ? [...device.parents, under] : device.parents
+/** Joins loop devices to what holds their file, and marks the bottom of every stack. */
+export function stackDevices(facts: StorageFacts): StackedDevice[] {
+  return facts.devices.map((device) => {
+    const under = device.backingFile ? placeImage({ path: device.backingFile }, facts).devices : []
+    const parents = [...device.parents, ...under]
     return { ...device, parents, leaf: parents.length === 0 }
   })
-}
-
-function mountOf(file: string, mounts: readonly Mount[]): Mount | undefined {
-  return mounts
-    .filter(({ mountPoint }) => mountPoint === '/' || file.startsWith(`${mountPoint}/`))
-    .reduce<Mount | undefined>(
-      (best, mount) => (!best || mount.mountPoint.length >= best.mountPoint.length ? mount : best),
-      undefined,
-    )
 }

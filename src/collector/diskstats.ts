@@ -23,7 +23,7 @@ async function collect(scrape: Scrape, turning: Turning): Promise<Sample[]> {
     readBlockDevices(sysRoot),
     readMounts(procRoot),
   ])
-  const shown = shownDevices(stackDevices(devices, mounts), scrape)
+  const shown = shownDevices(stackDevices({ mounts, devices, groups: [] }), scrape)
   await turning.ask(sysRoot, [...shown.keys()])
   return [
     ...stats
