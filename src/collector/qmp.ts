@@ -14,13 +14,13 @@ export const qmp: Collector = {
   async collect(scrape) {
     const answered = new Set<string>()
     const samples = await collectEach('qmp', scrape.vms, scrape, async (vm) => {
+      if (!vm.qmp) return []
       const stats = await readBlockStats(vm.qmp, scrape.timeoutMs * 0.8)
       answered.add(vm.name)
       return vmSamples(vm, stats)
     })
-    const up = scrape.knownVms.map(({ name }) =>
-      sample(m.vmUp, { vm: name }, answered.has(name) ? 1 : 0),
-    )
+    const asked = scrape.knownVms.filter(({ unasked }) => !unasked)
+    const up = asked.map(({ name }) => sample(m.vmUp, { vm: name }, answered.has(name) ? 1 : 0))
     return [...up, ...samples]
   },
 }

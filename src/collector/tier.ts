@@ -27,8 +27,9 @@ function isOn(drives: readonly { tier: string }[], { name }: Tier): boolean {
 
 function infoSamples(tier: Tier): Sample[] {
   const { name, kind, filesystem = '', directory = '', target = '', device, unavailable } = tier
+  const found = String(tier.found ?? false)
   return [
-    sample(m.tierInfo, { tier: name, kind, filesystem, directory, target }, 1),
+    sample(m.tierInfo, { tier: name, kind, filesystem, directory, target, found }, 1),
     ...(device === undefined ? [] : [sample(m.tierDeviceInfo, { tier: name, device }, 1)]),
     sample(m.tierAvailable, { tier: name }, unavailable === undefined ? 1 : 0),
   ]

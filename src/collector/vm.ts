@@ -10,17 +10,17 @@ export const vm: Collector = {
 }
 
 function vmSamples(vm: KnownVm): Sample[] {
-  const { name, study, slot, guest, system, workload, accelerator, drives, phase, outcome } = vm
-  const { passthrough = [] } = vm
+  const { name, manager, accelerator, drives, passthrough = [], phase, outcome } = vm
   const of = { vm: name }
   const info = {
     ...of,
-    study,
-    case: vm.case,
-    slot: String(slot),
-    guest,
-    system,
-    workload,
+    manager,
+    study: vm.study ?? '',
+    case: vm.case ?? '',
+    slot: String(vm.slot ?? ''),
+    guest: vm.guest ?? '',
+    system: vm.system ?? '',
+    workload: vm.workload ?? '',
     accelerator,
   }
   return [
@@ -55,7 +55,7 @@ function driveInfo(vm: string, drive: Drive): Sample {
     aio,
     discard,
     detect_zeroes: drive.detectZeroes,
-    iothread: String(drive.iothread),
+    iothread: String(drive.iothread ?? ''),
     queues: String(drive.queues ?? ''),
     throttle: throttleWords(drive.throttle),
     pci: '',

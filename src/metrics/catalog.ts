@@ -324,8 +324,8 @@ export const driveImageInfo = gauge(
 )
 export const tierInfo = gauge(
   'tier_info',
-  ['tier', 'kind', 'filesystem', 'directory', 'target'],
-  '1; one a tier.',
+  ['tier', 'kind', 'filesystem', 'directory', 'target', 'found'],
+  '1; one a tier. found="true": not in the config, but a vm that kvmio did not start has a drive there.',
 )
 export const tierDeviceInfo = gauge(
   'tier_device_info',
@@ -334,8 +334,8 @@ export const tierDeviceInfo = gauge(
 )
 export const vmInfo = gauge(
   'vm_info',
-  ['vm', 'study', 'case', 'slot', 'guest', 'system', 'workload', 'accelerator'],
-  '1; one a vm, until its study ends.',
+  ['vm', 'manager', 'study', 'case', 'slot', 'guest', 'system', 'workload', 'accelerator'],
+  '1; one a vm, until its study ends. manager is who started it: kvmio, libvirt, proxmox or other; of a vm that kvmio did not start the study and what it was made from are empty, and it is gone with its qemu.',
 )
 export const driveInfo = gauge(
   'drive_info',
@@ -359,7 +359,7 @@ export const driveInfo = gauge(
     'throttle',
     'pci',
   ],
-  '1; one a drive, until its study ends. An option that its bus or format does not have, or that is left to qemu, is empty. Of a drive with bus="passthrough" the guest alone has counters, kvmio_guest_disk_*.',
+  '1; one a drive, until its study ends. An option that its bus or format does not have, that is left to qemu, or that is not known of a vm that kvmio did not start, is empty. Of a drive with bus="passthrough" the guest alone has counters, kvmio_guest_disk_*.',
 )
 export const runInfo = gauge(
   'run_info',
@@ -372,7 +372,7 @@ export const runInfo = gauge(
 export const vmUp = gauge(
   'vm_up',
   ['vm'],
-  '1 while the qemu process runs and answers, 0 when it does not.',
+  '1 while the qemu process runs and answers, 0 when it does not; absent where no QMP socket of the vm is named, for then nobody has asked.',
 )
 export const vmOutcome = gauge(
   'vm_outcome',

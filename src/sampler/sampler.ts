@@ -225,6 +225,7 @@ export class Sampler {
   }
 
   async #readDrives(vm: Vm): Promise<{ drives?: DriveStats[]; at: number }> {
+    if (!vm.qmp) return { at: this.#now() }
     try {
       const drives = await readBlockStats(vm.qmp, QMP_DEADLINE_MS)
       return { drives, at: this.#now() }

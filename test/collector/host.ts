@@ -106,6 +106,7 @@ export function drive(name: string, more: Partial<Drive> = {}): Drive {
 export function vm(name: string, more: Partial<Vm> = {}): Vm {
   return {
     name,
+    manager: 'kvmio',
     study: 'demo',
     case: 'virtio-blk-qcow2',
     slot: 1,

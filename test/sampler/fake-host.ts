@@ -48,6 +48,7 @@ export function fakeDrive(more: Partial<Drive> = {}): Drive {
 export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
   const vm: FakeVm = {
     name,
+    manager: 'kvmio',
     study: 'demo',
     case: 'only',
     slot: 1,
