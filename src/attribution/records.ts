@@ -54,6 +54,8 @@ export interface Drive {
   extendedL2?: boolean
   /** How many images lie under its own. */
   backing?: number
+  /** These, the one right under its own first; absent where they are not known. */
+  backingImages?: readonly { format: string; backend: Backend }[]
   cache: string
   /** Whether it passes the host's page cache by (O_DIRECT): what qemu issues is what the device gets. */
   direct: boolean

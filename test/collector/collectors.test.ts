@@ -318,9 +318,9 @@ t.test('how devices stand on one another', async (t) => {
   )
   t.strictSame(valuesOf(samples, m.deviceParentInfo), { 'loop0 vda': 1 })
   t.strictSame(valuesOf(samples, m.deviceInfo), {
-    'loop0 7 0 loop  false false': 1,
-    'vda 254 0 disk  true true': 1,
-    'zram0 253 0 zram  false true': 1,
+    'loop0 7 0 loop      false false': 1,
+    'vda 254 0 disk      true true': 1,
+    'zram0 253 0 zram      false true': 1,
   })
 })
 

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Drive, Tier, Vm } from '../../src/attribution/records.ts'
 import { Sampler, type Second } from '../../src/sampler/sampler.ts'
-import { type Diskstat, formatDiskstat, parseDiskstats } from '../../src/source/diskstats.ts'
+import { type Diskstat, parseDiskstats } from '../../src/source/diskstats.ts'
 import type { Qmp } from '../../src/source/qmp.ts'
+import { formatDiskstat } from '../source/printers.ts'
 
 export const VDA = { device: 'vda', major: 254, minor: 0 }
 
