@@ -37,6 +37,7 @@ const HOMES: Record<string, readonly string[]> = {
   'node:sqlite': ['src/journal/'],
   pino: ['src/lib/log.ts'],
   'prom-client': ['src/metrics/render.ts'],
+  'simple-statistics': ['src/study/statistics/'],
   yaml: ['src/config/load.ts'],
   zod: ['src/config/', 'src/storage/disk-record.ts'],
 }

@@ -19,7 +19,12 @@ import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
-import { MemorySampler } from '../sampler/memory-sampler.ts'
+import { createImageReader, type ImageReader } from '../sampler/image-reader.ts'
+import {
+  createDescriptorReader,
+  createMemoryReader,
+  type ProcessReader,
+} from '../sampler/process-readers.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
 import {
   armCgroup,
@@ -29,8 +34,10 @@ import {
   ioHierarchyAt,
   removeCgroup,
 } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
+import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
@@ -54,7 +61,9 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
-  readonly memorySampler: MemorySampler
+  readonly memory: ProcessReader<ProportionalMemory>
+  readonly descriptors: ProcessReader<Descriptors>
+  readonly images: ImageReader
   readonly discovery: Discovery
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
@@ -117,7 +126,10 @@ export class Engine {
       log.debug({ source, err: error }, 'a reading of the sampler was missed')
     }
     const vms = () => this.vms()
-    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, vms, onError })
+    const { procRoot, sysRoot } = options
+    this.memory = createMemoryReader({ procRoot, vms, onError })
+    this.descriptors = createDescriptorReader({ procRoot, vms, onError })
+    this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
@@ -169,7 +181,7 @@ export class Engine {
     )
     await this.discovery.start()
     this.sampler.start()
-    this.memorySampler.start()
+    for (const reader of this.#slowReaders) reader.start()
     this.iostat?.start()
     return unfinished
   }
@@ -249,12 +261,8 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([
-      this.sampler.stop(),
-      this.memorySampler.stop(),
-      this.discovery.stop(),
-      this.iostat?.stop(),
-    ])
+    const readers = [this.sampler, ...this.#slowReaders, this.discovery, this.iostat]
+    await Promise.all(readers.map((reader) => reader?.stop()))
     for (const open of this.#tiers.values()) {
       await open
         .close()
@@ -378,6 +386,10 @@ export class Engine {
       cgroup,
       keep,
     })
+  }
+
+  get #slowReaders() {
+    return [this.memory, this.descriptors, this.images]
   }
 
   get #functions(): FunctionContext {

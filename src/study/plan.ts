@@ -6,6 +6,7 @@ import { balloonProblem, memoryProblem } from '../config/rules.ts'
 import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
 import { systemProblems } from '../config/system-rules.ts'
 import { workloadProblems } from '../config/workload-rules.ts'
+import { mulberry32 } from '../lib/random.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
@@ -82,15 +83,4 @@ function combinations(
   const [path, values] = first
   const others = combinations(rest)
   return values.flatMap((value) => others.map((other) => ({ [path]: value, ...other })))
-}
-
-/** Tommy Ettinger's 32-bit generator: small, seeded, and good enough to put cases in order. */
-function mulberry32(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
