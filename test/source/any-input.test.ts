@@ -16,6 +16,7 @@ import { parseLlite } from '../../src/source/llite.ts'
 import { parseLogicalVolumes, parseVolumeGroups, volumeOf } from '../../src/source/lvm.ts'
 import { parseMounts } from '../../src/source/mounts.ts'
 import { parseMountstats } from '../../src/source/mountstats.ts'
+import { parseFdinfo } from '../../src/source/open-files.ts'
 import { parsePhaseLine } from '../../src/source/phase-channel.ts'
 import { ResultParts } from '../../src/source/phase-result.ts'
 import { parsePressure } from '../../src/source/pressure.ts'
@@ -26,7 +27,11 @@ import {
   parseProcStat,
   parseProcStatus,
 } from '../../src/source/proc.ts'
+import { parseProcCgroup } from '../../src/source/process-cgroup.ts'
+import { parseQemuCommandLine } from '../../src/source/qemu-command-line.ts'
 import { parseQemuDrivers } from '../../src/source/qemu-drivers.ts'
+import { parseJsonObject, parseOption } from '../../src/source/qemu-options.ts'
+import { parseArguments } from '../../src/source/qemu-processes.ts'
 import { parseQmpLine } from '../../src/source/qmp.ts'
 import { parseSignatures } from '../../src/source/signatures.ts'
 import { parseProportionalMemory } from '../../src/source/smaps.ts'
@@ -49,6 +54,29 @@ const IOSTAT = [
 const QMP = [`${HOST}/qmp/running.json`, 'constructed-qmp-8.2/qmp/running.json']
 const BALLOON = [`${HOST}/qmp/balloon.json`, `${HOST}/qmp/balloon-silent.json`]
 const PHASES = [`${HOST}/phase/two-drives.txt`]
+
+const COMMAND_LINE = [
+  ...[
+    'qemu-system-x86_64',
+    '-name',
+    'guest=web,debug-threads=on',
+    '-m',
+    'size=65536k',
+    '-blockdev',
+  ],
+  '{"driver":"qcow2","node-name":"a","file":{"driver":"file","filename":"/a"},"backing":null}',
+  ...[
+    '-device',
+    'virtio-blk-pci,drive=a,id=virtio-disk0,num-queues=2',
+    '-hda',
+    '/b',
+    '-cdrom',
+    '/c',
+  ],
+  ...['-drive', 'file=/d,,e,if=none,id=drive-scsi0,cache=none', '-machine', 'q35,accel=kvm'],
+]
+const FDINFO =
+  'flags:\t02140002\nmnt_id:\t27\nlock:\t1: OFDLCK ADVISORY READ -1 fe:00:219 100 101\n'
 
 const PARSERS: Parser[] = [
   ['/proc/diskstats', parseDiskstats, texts(DISKSTATS)],
@@ -82,6 +110,12 @@ const PARSERS: Parser[] = [
   ['vgs', parseVolumeGroups, texts(['recorded-lvm/vgs.json'])],
   ['lvs', parseLogicalVolumes, texts(['recorded-lvm/lvs.json', 'constructed-lvm/lvs.json'])],
   ["a volume's mapper name", volumeOf, ['vg--a-vm----1', 'vg--a-pool0-tpool']],
+  ['/proc/PID/cgroup', (text) => parseProcCgroup(text, 2), ['9:blkio,cpu:/a\n0::/b.slice/c\n']],
+  ['/proc/PID/fdinfo', parseFdinfo, [FDINFO]],
+  ['/proc/PID/cmdline', parseArguments, [`${COMMAND_LINE.join('\0')}\0`]],
+  ["a qemu's arguments", parseLine, [COMMAND_LINE.join('\0')]],
+  ["an option of qemu's", (text) => parseOption(text, 'file'), COMMAND_LINE],
+  ["an option of qemu's in JSON", parseJsonObject, COMMAND_LINE],
   ['wipefs', parseSignatures, ['{"signatures": [{"type": "ext4", "uuid": "1", "label": "x"}]}']],
   ['qemu-img --help', parseQemuDrivers, ['usage\nSupported formats: blkdebug file qcow2 raw\n']],
   ['fio', parseFio, ['warning\n{"jobs": [{"write": {"io_bytes": 1, "bw_bytes": 2, "iops": 3}}]}']],
@@ -141,6 +175,10 @@ function isReadOrRefused(parse: () => unknown): void {
 function hasNaN(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return Number.isNaN(value)
   return (value instanceof Map ? [...value.values()] : Object.values(value)).some(hasNaN)
+}
+
+function parseLine(text: string): unknown {
+  return parseQemuCommandLine(parseArguments(text))
 }
 
 function texts(paths: readonly string[]): string[] {
