@@ -1,5 +1,5 @@
 import type { StorageFacts } from '../attribution/images.ts'
-import { type StackedDevice, stackDevices, uncountedDevices } from '../attribution/topology.ts'
+import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import { type ImageFile, readImageFile } from '../source/image-file.ts'
@@ -32,10 +32,9 @@ async function collect(
     scrape,
   )
   await turning.ask([...shown.keys()], (disk) => readRotational(scrape.sysRoot, disk))
-  const uncounted = uncountedDevices(facts.devices, stats)
   return [
     ...stats
-      .filter(({ device }) => shown.has(device) && !uncounted.has(device))
+      .filter(({ device }) => shown.has(device))
       .flatMap((stat) => diskSamples(m.device, { device: stat.device }, stat)),
     ...[...shown.values()].flatMap((device) => infoSamples(device, turning.of(device.name))),
     ...images.map((image, index) => imageSample(image, places[index]!)),

@@ -44,8 +44,10 @@ function figures(jobs: readonly Json[], direction: 'read' | 'write'): FioFigures
     const found = JSON.stringify(value) ?? 'nothing'
     throw new KvmioError(`fio: ${direction}.${key}: expected a number, got ${found}`)
   }
-  const given = jobs.map((job) => job[direction]).filter((part) => part !== undefined)
-  const parts = given.map(object).filter((part) => number(part, 'io_bytes') > 0)
+  const parts = jobs
+    .map((job) => job[direction])
+    .filter(isObject)
+    .filter((part) => number(part, 'io_bytes') > 0)
   if (parts.length === 0) return undefined
   const sum = (key: string) => parts.reduce((sum, part) => sum + number(part, key), 0)
   const percentiles = parts.map(({ clat_ns }) => object(object(clat_ns).percentile))
@@ -61,5 +63,9 @@ const P99 = '99.000000'
 
 /** What has the wrong shape has none of the keys: a guest may say anything. */
 function object(value: unknown): Json {
-  return typeof value === 'object' && value !== null ? (value as Json) : {}
+  return isObject(value) ? value : {}
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

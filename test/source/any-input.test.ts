@@ -11,6 +11,7 @@ import { parseBlkio, parseIoStat } from '../../src/source/cgroup.ts'
 import { parseDescriptorLimit } from '../../src/source/descriptors.ts'
 import { parseDiskFields, parseDiskstats } from '../../src/source/diskstats.ts'
 import { parseFio } from '../../src/source/fio.ts'
+import { parseQcow2Size } from '../../src/source/image-size.ts'
 import { iostatBlocks, parseIostatReport } from '../../src/source/iostat.ts'
 import { parseLlite } from '../../src/source/llite.ts'
 import { parseLogicalVolumes, parseVolumeGroups, volumeOf } from '../../src/source/lvm.ts'
@@ -55,28 +56,11 @@ const QMP = [`${HOST}/qmp/running.json`, 'constructed-qmp-8.2/qmp/running.json']
 const BALLOON = [`${HOST}/qmp/balloon.json`, `${HOST}/qmp/balloon-silent.json`]
 const PHASES = [`${HOST}/phase/two-drives.txt`]
 
-const COMMAND_LINE = [
-  ...[
-    'qemu-system-x86_64',
-    '-name',
-    'guest=web,debug-threads=on',
-    '-m',
-    'size=65536k',
-    '-blockdev',
-  ],
-  '{"driver":"qcow2","node-name":"a","file":{"driver":"file","filename":"/a"},"backing":null}',
-  ...[
-    '-device',
-    'virtio-blk-pci,drive=a,id=virtio-disk0,num-queues=2',
-    '-hda',
-    '/b',
-    '-cdrom',
-    '/c',
-  ],
-  ...['-drive', 'file=/d,,e,if=none,id=drive-scsi0,cache=none', '-machine', 'q35,accel=kvm'],
-]
-const FDINFO =
-  'flags:\t02140002\nmnt_id:\t27\nlock:\t1: OFDLCK ADVISORY READ -1 fe:00:219 100 101\n'
+const COMMAND_LINES = [
+  ['qemu-system-x86_64', '-name', 'guest=web,debug-threads=on', '-m', '1G', '-blockdev'],
+  ['/usr/bin/kvm', '-id', '100', '-name', 'web', '-drive', 'file=/a,,b,if=none,id=drive-scsi0'],
+].map((argv) => argv.map((word) => `${word}\0`).join(''))
+const QCOW2 = `QFI\xfb${'\0'.repeat(20)}${'\0\0\0\0\x40\0\0\0'}`
 
 const PARSERS: Parser[] = [
   ['/proc/diskstats', parseDiskstats, texts(DISKSTATS)],
@@ -102,6 +86,17 @@ const PARSERS: Parser[] = [
   ],
   ['/proc/PID/status', parseProcStatus, texts([`${HOST}/proc/4711/status`])],
   ['/proc/PID/smaps_rollup', parseProportionalMemory, texts([`${HOST}/proc/4711/smaps_rollup`])],
+  [
+    '/proc/PID/fdinfo/FD',
+    parseFdinfo,
+    ['flags:\t02140002\nmnt_id:\t27\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:00:2 100 EOF\n'],
+  ],
+  ['/proc/PID/cgroup, v1', (text) => parseProcCgroup(text, 1), ['7:cpu,blkio:/b c\n0::/d:e\n']],
+  ['/proc/PID/cgroup, v2', (text) => parseProcCgroup(text, 2), ['7:cpu,blkio:/b c\n0::/d:e\n']],
+  ['/proc/PID/cmdline', (text) => parseQemuCommandLine(parseArguments(text)), COMMAND_LINES],
+  ["an option of qemu's", (text) => parseOption(text, 'file'), ['file=a,,b.img,if=none,id=d']],
+  ["an option of qemu's as JSON", parseJsonObject, ['{"driver":"file","filename":"/a"}']],
+  ['the header of a qcow2', (text) => parseQcow2Size(Buffer.from(text, 'latin1')), [QCOW2]],
   ['/proc/meminfo', parseMeminfo, texts([`${HOST}/proc/meminfo`])],
   ['/proc/stat', parseHostCpu, texts([`${HOST}/proc/stat`])],
   ['mountinfo', parseMounts, texts([`${HOST}/proc/self/mountinfo`, `${LAB}/proc/self/mountinfo`])],
@@ -110,12 +105,6 @@ const PARSERS: Parser[] = [
   ['vgs', parseVolumeGroups, texts(['recorded-lvm/vgs.json'])],
   ['lvs', parseLogicalVolumes, texts(['recorded-lvm/lvs.json', 'constructed-lvm/lvs.json'])],
   ["a volume's mapper name", volumeOf, ['vg--a-vm----1', 'vg--a-pool0-tpool']],
-  ['/proc/PID/cgroup', (text) => parseProcCgroup(text, 2), ['9:blkio,cpu:/a\n0::/b.slice/c\n']],
-  ['/proc/PID/fdinfo', parseFdinfo, [FDINFO]],
-  ['/proc/PID/cmdline', parseArguments, [`${COMMAND_LINE.join('\0')}\0`]],
-  ["a qemu's arguments", parseLine, [COMMAND_LINE.join('\0')]],
-  ["an option of qemu's", (text) => parseOption(text, 'file'), COMMAND_LINE],
-  ["an option of qemu's in JSON", parseJsonObject, COMMAND_LINE],
   ['wipefs', parseSignatures, ['{"signatures": [{"type": "ext4", "uuid": "1", "label": "x"}]}']],
   ['qemu-img --help', parseQemuDrivers, ['usage\nSupported formats: blkdebug file qcow2 raw\n']],
   ['fio', parseFio, ['warning\n{"jobs": [{"write": {"io_bytes": 1, "bw_bytes": 2, "iops": 3}}]}']],
@@ -175,10 +164,6 @@ function isReadOrRefused(parse: () => unknown): void {
 function hasNaN(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return Number.isNaN(value)
   return (value instanceof Map ? [...value.values()] : Object.values(value)).some(hasNaN)
-}
-
-function parseLine(text: string): unknown {
-  return parseQemuCommandLine(parseArguments(text))
 }
 
 function texts(paths: readonly string[]): string[] {

@@ -52,12 +52,12 @@ t.test('a guest may say anything', async (t) => {
   for (const jobs of ['[null]', '[4, "x"]', '[{"write": null}]', '[{"write": []}]'])
     t.strictSame(parseFio(`{"jobs": ${jobs}}`), none, jobs)
   const bad: [write: string, message: string][] = [
-    ['{"io_bytes": "1"}', 'fio: write: io_bytes: expected a number, got "1"'],
-    ['{"io_bytes": 1, "iops": {}}', 'fio: write: iops: expected a number, got {}'],
-    ['{"io_bytes": 1, "bw_bytes": -1}', 'fio: write: bw_bytes: expected a number, got -1'],
+    ['{"io_bytes": "1"}', 'fio: write.io_bytes: expected a number, got "1"'],
+    ['{"io_bytes": 1, "bw_bytes": 2, "iops": {}}', 'fio: write.iops: expected a number, got {}'],
+    ['{"io_bytes": 1, "bw_bytes": -1}', 'fio: write.bw_bytes: expected a number, got -1'],
     [
-      '{"io_bytes": 1, "clat_ns": {"percentile": {"99.000000": "x"}}}',
-      'fio: write: 99.000000: expected a number, got "x"',
+      '{"io_bytes": 1, "bw_bytes": 2, "iops": 3, "clat_ns": {"percentile": {"99.000000": "x"}}}',
+      'fio: write.99.000000: expected a number, got "x"',
     ],
   ]
   for (const [write, message] of bad)
