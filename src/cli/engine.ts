@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ActiveStudy, Tier } from '../attribution/records.ts'
+import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
+import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
@@ -18,7 +19,12 @@ import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
-import { MemorySampler } from '../sampler/memory-sampler.ts'
+import { createImageReader, type ImageReader } from '../sampler/image-reader.ts'
+import {
+  createDescriptorReader,
+  createMemoryReader,
+  type ProcessReader,
+} from '../sampler/process-readers.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
 import {
   armCgroup,
@@ -28,8 +34,10 @@ import {
   ioHierarchyAt,
   removeCgroup,
 } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
+import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
@@ -53,7 +61,10 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
-  readonly memorySampler: MemorySampler
+  readonly memory: ProcessReader<ProportionalMemory>
+  readonly descriptors: ProcessReader<Descriptors>
+  readonly images: ImageReader
+  readonly discovery: Discovery
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
@@ -114,8 +125,11 @@ export class Engine {
       this.own.inc(samplerErrors, { source })
       log.debug({ source, err: error }, 'a reading of the sampler was missed')
     }
-    const vms = () => this.registry.records()
-    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, vms, onError })
+    const vms = () => this.vms()
+    const { procRoot, sysRoot } = options
+    this.memory = createMemoryReader({ procRoot, vms, onError })
+    this.descriptors = createDescriptorReader({ procRoot, vms, onError })
+    this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
@@ -125,6 +139,19 @@ export class Engine {
       onSecond: (second) => {
         for (const listener of this.#secondListeners) listener(second)
       },
+    })
+    this.discovery = new Discovery({
+      procRoot: options.procRoot,
+      sysRoot: options.sysRoot,
+      hierarchy,
+      log,
+      now: () => performance.now(),
+      config: () => holder.current.discovery,
+      tiers: () => this.#configuredTiers(),
+      // A socket in the state directory is what every qemu of this kvmio has.
+      isOwn: (argv) => argv.some((word) => word.includes(`path=${state.replaceAll(',', ',,')}/`)),
+      ownNames: () => new Set(this.registry.known().map(({ name }) => name)),
+      onTier: (tier) => void this.#announce(tier),
     })
     this.iostat = options.collectors.has('iostat')
       ? new IostatReader({
@@ -152,8 +179,9 @@ export class Engine {
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
+    await this.discovery.start()
     this.sampler.start()
-    this.memorySampler.start()
+    for (const reader of this.#slowReaders) reader.start()
     this.iostat?.start()
     return unfinished
   }
@@ -172,8 +200,19 @@ export class Engine {
     })
   }
 
+  /** Those of the config, and those that are found where vms are that kvmio did not start. */
   tiers(): Tier[] {
-    return [...this.#tiers.values()].map(({ tier }) => tier)
+    return [...this.#configuredTiers(), ...this.discovery.tiers()]
+  }
+
+  /** Those that run, whoever started them. */
+  vms(): Vm[] {
+    return [...this.registry.records(), ...this.discovery.vms()]
+  }
+
+  knownVms(): KnownVm[] {
+    const found = this.discovery.vms().map((vm) => ({ ...vm, running: true }))
+    return [...this.registry.known(), ...found]
   }
 
   openTiers(): OpenTier[] {
@@ -222,7 +261,8 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([this.sampler.stop(), this.memorySampler.stop(), this.iostat?.stop()])
+    const readers = [this.sampler, ...this.#slowReaders, this.discovery, this.iostat]
+    await Promise.all(readers.map((reader) => reader?.stop()))
     for (const open of this.#tiers.values()) {
       await open
         .close()
@@ -312,11 +352,21 @@ export class Engine {
       this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)
       return
     }
-    const place = tier.target ?? `${tier.directory} on ${tier.filesystem}`
-    this.log.info(`tier ${name}: ${place}${tier.device ? `, device ${tier.device}` : ''}`)
+    await this.#announce(tier)
+  }
+
+  async #announce(tier: Tier): Promise<void> {
+    const { name, target, directory, filesystem, device, found } = tier
+    const place = target ?? `${directory} on ${filesystem}`
+    const how = found ? ', found' : ''
+    this.log.info(`tier ${name}: ${place}${device ? `, device ${device}` : ''}${how}`)
     await this.#arm(tier).catch((error) =>
       this.log.warn({ tier: name, err: error }, 'cgroups may not count I/O on this tier'),
     )
+  }
+
+  #configuredTiers(): Tier[] {
+    return [...this.#tiers.values()].map(({ tier }) => tier)
   }
 
   async #arm({ device }: Tier): Promise<void> {
@@ -336,6 +386,10 @@ export class Engine {
       cgroup,
       keep,
     })
+  }
+
+  get #slowReaders() {
+    return [this.memory, this.descriptors, this.images]
   }
 
   get #functions(): FunctionContext {

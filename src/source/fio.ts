@@ -39,13 +39,14 @@ function jobsOf(text: string): Json[] {
 
 function figures(jobs: readonly Json[], direction: 'read' | 'write'): FioFigures | undefined {
   const number = (part: Json, key: string): number => {
-    const value = part[key] ?? 0
+    const value = part[key]
     if (typeof value === 'number' && value >= 0) return value
-    throw new KvmioError(
-      `fio: ${direction}: ${key}: expected a number, got ${JSON.stringify(value)}`,
-    )
+    const found = JSON.stringify(value) ?? 'nothing'
+    throw new KvmioError(`fio: ${direction}.${key}: expected a number, got ${found}`)
   }
-  const parts = jobs.map((job) => object(job[direction])).filter((part) => number(part, 'io_bytes'))
+  const parts = jobs
+    .flatMap((job) => (direction in job ? [object(job[direction])] : []))
+    .filter((part) => number(part, 'io_bytes') > 0)
   if (parts.length === 0) return undefined
   const sum = (key: string) => parts.reduce((sum, part) => sum + number(part, key), 0)
   const percentiles = parts.map(({ clat_ns }) => object(object(clat_ns).percentile))

@@ -49,11 +49,14 @@ export async function renderPage(
     },
     own,
     log: createLog({ level: 'debug', format: 'json', destination }),
-    registry: { records: () => vms, known: () => known },
+    vms: () => vms,
+    knownVms: () => known,
     tiers: () => tiers,
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
-    memorySampler: { of: () => undefined },
+    memory: { of: () => undefined },
+    descriptors: { of: () => undefined },
+    images: { of: () => undefined },
     ...{ sampler, journal: await emptyJournal(t), hierarchy, iostat },
   } as unknown as Engine
   const page = await createPage(engine)({ collect: [], exclude: [], timeoutMs: 2_000 })

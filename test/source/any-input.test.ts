@@ -8,13 +8,16 @@ import { KvmioError } from '../../src/lib/errors.ts'
 import { parseBalloon, parseGuestStats } from '../../src/source/balloon.ts'
 import { parseBlockStats } from '../../src/source/blockstats.ts'
 import { parseBlkio, parseIoStat } from '../../src/source/cgroup.ts'
+import { parseDescriptorLimit } from '../../src/source/descriptors.ts'
 import { parseDiskFields, parseDiskstats } from '../../src/source/diskstats.ts'
 import { parseFio } from '../../src/source/fio.ts'
+import { parseQcow2Size } from '../../src/source/image-size.ts'
 import { iostatBlocks, parseIostatReport } from '../../src/source/iostat.ts'
 import { parseLlite } from '../../src/source/llite.ts'
 import { parseLogicalVolumes, parseVolumeGroups, volumeOf } from '../../src/source/lvm.ts'
 import { parseMounts } from '../../src/source/mounts.ts'
 import { parseMountstats } from '../../src/source/mountstats.ts'
+import { parseFdinfo } from '../../src/source/open-files.ts'
 import { parsePhaseLine } from '../../src/source/phase-channel.ts'
 import { ResultParts } from '../../src/source/phase-result.ts'
 import { parsePressure } from '../../src/source/pressure.ts'
@@ -25,7 +28,11 @@ import {
   parseProcStat,
   parseProcStatus,
 } from '../../src/source/proc.ts'
+import { parseProcCgroup } from '../../src/source/process-cgroup.ts'
+import { parseQemuCommandLine } from '../../src/source/qemu-command-line.ts'
 import { parseQemuDrivers } from '../../src/source/qemu-drivers.ts'
+import { parseJsonObject, parseOption } from '../../src/source/qemu-options.ts'
+import { parseArguments } from '../../src/source/qemu-processes.ts'
 import { parseQmpLine } from '../../src/source/qmp.ts'
 import { parseSignatures } from '../../src/source/signatures.ts'
 import { parseProportionalMemory } from '../../src/source/smaps.ts'
@@ -49,6 +56,18 @@ const QMP = [`${HOST}/qmp/running.json`, 'constructed-qmp-8.2/qmp/running.json']
 const BALLOON = [`${HOST}/qmp/balloon.json`, `${HOST}/qmp/balloon-silent.json`]
 const PHASES = [`${HOST}/phase/two-drives.txt`]
 
+const CGROUPS = '7:blkio:/machine/a.scope/emulator\n0::/machine.slice/a.scope\n'
+const FDINFO =
+  'pos:\t0\nflags:\t0140002\nmnt_id:\t27\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:00:2195571 100 101\n'
+const CMDLINE = [
+  ...['/usr/bin/qemu-system-x86_64', '-name', 'guest=a,,b,debug-threads=on', '-m', 'size=1048576k'],
+  ...['-blockdev', '{"driver":"qcow2","node-name":"n","file":{"driver":"file","filename":"/a"}}'],
+  ...['-blockdev', 'driver=raw,node-name=r,file.driver=host_device,file.filename=/dev/vg/lv'],
+  ...['-drive', 'file=/b,if=none,id=d,cache=none,aio=native', '-device', 'virtio-blk-pci,drive=n'],
+  ...['-enable-kvm', '-cdrom', '/c.iso', ''],
+].join('\0')
+const QCOW2 = `QFI\u00fb${'\0'.repeat(23)}\x40${'\0'.repeat(8)}`
+
 const PARSERS: Parser[] = [
   ['/proc/diskstats', parseDiskstats, texts(DISKSTATS)],
   ["a guest's disk statistics", parseDiskFields, ['1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17']],
@@ -66,6 +85,17 @@ const PARSERS: Parser[] = [
   ['/proc/PID/stat', parseProcStat, texts([`${HOST}/proc/4711/stat`])],
   ['/proc/PID/status', parseProcStatus, texts([`${HOST}/proc/4711/status`])],
   ['/proc/PID/smaps_rollup', parseProportionalMemory, texts([`${HOST}/proc/4711/smaps_rollup`])],
+  [
+    '/proc/PID/limits',
+    parseDescriptorLimit,
+    ['Max open files            1024     1048576 files \n'],
+  ],
+  ['/proc/PID/cgroup', (text) => [parseProcCgroup(text, 1), parseProcCgroup(text, 2)], [CGROUPS]],
+  ['/proc/PID/fdinfo/FD', parseFdinfo, [FDINFO]],
+  ['/proc/PID/cmdline', (text) => parseQemuCommandLine(parseArguments(text)), [CMDLINE]],
+  ["an option of qemu's", (text) => parseOption(text, 'file'), CMDLINE.split('\0')],
+  ["an option of qemu's as JSON", parseJsonObject, CMDLINE.split('\0')],
+  ["a qcow2's header", (text) => parseQcow2Size(Buffer.from(text, 'latin1')), [QCOW2]],
   ['/proc/meminfo', parseMeminfo, texts([`${HOST}/proc/meminfo`])],
   ['/proc/stat', parseHostCpu, texts([`${HOST}/proc/stat`])],
   ['mountinfo', parseMounts, texts([`${HOST}/proc/self/mountinfo`, `${LAB}/proc/self/mountinfo`])],

@@ -46,13 +46,25 @@ t.test('volumes with and without tags, open and not', async (t) => {
       tags: ['backup', 'kvmio-0123abcd'],
       open: false,
     },
-    { group: 'vg0', name: 'pool', sizeBytes: 4_294_967_296, tags: [], open: false, written: 0.25 },
-    { group: 'vg0', name: 'thin', sizeBytes: 8_589_934_592, tags: [], open: true },
+    {
+      group: 'vg0',
+      name: 'pool',
+      sizeBytes: 4_294_967_296,
+      tags: [],
+      open: false,
+      isThinPool: true,
+      written: 0.25,
+    },
+    { group: 'vg0', name: 'thin', sizeBytes: 8_589_934_592, tags: [], open: true, written: 0.125 },
   ])
   t.strictSame(poolSpace(volumes, 'vg0', 'pool'), {
     sizeBytes: 4_294_967_296,
     freeBytes: 3_221_225_472,
     availableBytes: 3_221_225_472,
+  })
+  const asleep = volumes.map(({ written: _, ...volume }) => volume)
+  t.throws(() => poolSpace(asleep, 'vg0', 'pool'), {
+    message: 'thin pool pool of volume group vg0 is not active',
   })
   for (const name of ['thin', 'root', 'nothing']) {
     const message = `volume group vg0 has no thin pool ${name}`

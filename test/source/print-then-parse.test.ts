@@ -90,7 +90,8 @@ comesBack(
 const stat = fc.record(
   {
     state: fc.constantFrom('R', 'S', 'D', 'Z', 'T'),
-    ...{ ppid: fc.nat(), cpuSeconds: hundredths, startTicks: count },
+    ...{ ppid: fc.nat(), majorFaults: count, threads: fc.nat() },
+    ...{ cpuSeconds: hundredths, startTicks: count },
   },
   plain,
 )

@@ -31,12 +31,13 @@ export function formatProcIo({ readBytes, writtenBytes, cancelledBytes }: ProcIo
 
 /** /proc/PID/stat of a process with any name. */
 export function formatProcStat(
-  { state, ppid, cpuSeconds, startTicks }: ProcStat,
+  { state, ppid, majorFaults, threads, cpuSeconds, startTicks }: ProcStat,
   name: string,
 ): string {
   const ticks = Math.round(cpuSeconds * 100)
-  const before = [...Array(9).fill('1'), Math.floor(ticks / 2), Math.ceil(ticks / 2)]
-  return `17 (${name}) ${state} ${ppid} ${before.join(' ')} ${'0 '.repeat(6)}${startTicks} 4096\n`
+  const [user, system] = [Math.floor(ticks / 2), Math.ceil(ticks / 2)]
+  const ends = `${user} ${system} 0 0 20 0 ${threads} 0 ${startTicks} 4096`
+  return `17 (${name}) ${state} ${ppid} 1 1 0 -1 0 5 0 ${majorFaults} 0 ${ends}\n`
 }
 
 /** /proc/PID/status. */

@@ -69,7 +69,10 @@ t.test('reads itself', async (t) => {
 t.test('a name may hold spaces and parentheses', async (t) => {
   const numbers = Array.from({ length: 49 }, (_, index) => index + 4).join(' ')
   const stat = parseProcStat(`12 (a) S (b) c) R ${numbers}\n`)
-  t.strictSame(stat, { state: 'R', ppid: 4, cpuSeconds: (14 + 15) / 100, startTicks: 22 })
+  t.strictSame(stat, {
+    ...{ state: 'R', ppid: 4, majorFaults: 12, threads: 20 },
+    ...{ cpuSeconds: (14 + 15) / 100, startTicks: 22 },
+  })
 })
 
 t.test('a process is the same only with its start time, and while it lives', async (t) => {
@@ -138,7 +141,7 @@ t.test('bad text', async (t) => {
     [
       'stat: cut short',
       () => parseProcStat('12 (sh) S 1 2 3'),
-      '/proc/PID/stat:1: field 14 (user time): expected a whole number, got "nothing"',
+      '/proc/PID/stat:1: field 12 (major faults): expected a whole number, got "nothing"',
     ],
     [
       'status: a user that is no number',
