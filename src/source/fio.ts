@@ -45,7 +45,8 @@ function figures(jobs: readonly Json[], direction: 'read' | 'write'): FioFigures
     throw new KvmioError(`fio: ${direction}.${key}: expected a number, got ${found}`)
   }
   const parts = jobs
-    .flatMap((job) => (direction in job ? [object(job[direction])] : []))
+    .map((job) => job[direction])
+    .filter(isObject)
     .filter((part) => number(part, 'io_bytes') > 0)
   if (parts.length === 0) return undefined
   const sum = (key: string) => parts.reduce((sum, part) => sum + number(part, key), 0)
@@ -62,5 +63,9 @@ const P99 = '99.000000'
 
 /** What has the wrong shape has none of the keys: a guest may say anything. */
 function object(value: unknown): Json {
-  return typeof value === 'object' && value !== null ? (value as Json) : {}
+  return isObject(value) ? value : {}
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -42,20 +42,6 @@ export async function filesystemOf(
   return device === undefined ? { mount } : { mount, device }
 }
 
-/**
- * The mount that a path is in: of those with the number that stat() gives, a bind mount among them, the one with the
- * longest mount point above the path; of two at one mount point the later one, which hides the earlier.
- */
-export function mountOf(
-  path: string,
-  mounts: readonly Mount[],
-  number?: string,
-): Mount | undefined {
-  const same = mounts.filter(({ device }) => device === number)
-  // The path may be of another mount namespace; and each subvolume of btrfs has a number that no mount has.
-  return longestAbove(path, same) ?? same.at(-1) ?? longestAbove(path, mounts)
-}
-
 /** MAJ:MIN of the block device under a mount; undefined where there is none. */
 export async function blockDeviceUnder({ device, source }: Mount): Promise<string | undefined> {
   return device.startsWith('0:') ? await blockDeviceOf(source) : device
@@ -78,6 +64,20 @@ export function sameFilesystem(
 ): Mount | undefined {
   const same = mounts.filter((mount) => mount.device === device)
   return longestAbove(path, same) ?? same[0]
+}
+
+/**
+ * The mount that a path is in: of those with the number that stat() gives, a bind mount among them, the one with the
+ * longest mount point above the path; of two at one mount point the later one, which hides the earlier.
+ */
+export function mountOf(
+  path: string,
+  mounts: readonly Mount[],
+  number?: string,
+): Mount | undefined {
+  const same = mounts.filter(({ device }) => device === number)
+  // The path may be of another mount namespace; and each subvolume of btrfs has a number that no mount has.
+  return longestAbove(path, same) ?? same.at(-1) ?? longestAbove(path, mounts)
 }
 
 /** The space of the filesystem that a file lies on, in bytes. */

@@ -83,13 +83,15 @@ const PARSERS: Parser[] = [
   ['pressure', parsePressure, texts([`${LAB}/proc/pressure/io`, `${LAB}/cgroup/vm/io.pressure`])],
   ['/proc/PID/io', parseProcIo, texts([`${HOST}/proc/4711/io`])],
   ['/proc/PID/stat', parseProcStat, texts([`${HOST}/proc/4711/stat`])],
-  ['/proc/PID/status', parseProcStatus, texts([`${HOST}/proc/4711/status`])],
-  ['/proc/PID/smaps_rollup', parseProportionalMemory, texts([`${HOST}/proc/4711/smaps_rollup`])],
   [
     '/proc/PID/limits',
     parseDescriptorLimit,
-    ['Max open files            1024     1048576 files \n'],
+    [
+      'Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 1048576              files     \n',
+    ],
   ],
+  ['/proc/PID/status', parseProcStatus, texts([`${HOST}/proc/4711/status`])],
+  ['/proc/PID/smaps_rollup', parseProportionalMemory, texts([`${HOST}/proc/4711/smaps_rollup`])],
   ['/proc/PID/cgroup', (text) => [parseProcCgroup(text, 1), parseProcCgroup(text, 2)], [CGROUPS]],
   ['/proc/PID/fdinfo/FD', parseFdinfo, [FDINFO]],
   ['/proc/PID/cmdline', (text) => parseQemuCommandLine(parseArguments(text)), [CMDLINE]],

@@ -30,14 +30,15 @@ export function formatProcIo({ readBytes, writtenBytes, cancelledBytes }: ProcIo
 }
 
 /** /proc/PID/stat of a process with any name. */
-export function formatProcStat(
-  { state, ppid, majorFaults, threads, cpuSeconds, startTicks }: ProcStat,
-  name: string,
-): string {
+export function formatProcStat(stat: ProcStat, name: string): string {
+  const { state, ppid, majorFaults, threads, cpuSeconds, startTicks } = stat
   const ticks = Math.round(cpuSeconds * 100)
-  const [user, system] = [Math.floor(ticks / 2), Math.ceil(ticks / 2)]
-  const ends = `${user} ${system} 0 0 20 0 ${threads} 0 ${startTicks} 4096`
-  return `17 (${name}) ${state} ${ppid} 1 1 0 -1 0 5 0 ${majorFaults} 0 ${ends}\n`
+  const fields = [
+    ...[state, ppid, ...Array(7).fill('1'), majorFaults, '1'],
+    ...[Math.floor(ticks / 2), Math.ceil(ticks / 2), ...Array(4).fill('0'), threads, '0'],
+    ...[startTicks, '4096'],
+  ]
+  return `17 (${name}) ${fields.join(' ')}\n`
 }
 
 /** /proc/PID/status. */
