@@ -54,18 +54,20 @@ export async function renderPage(
     tiers: () => tiers,
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
-    memory: { of: () => undefined },
-    descriptors: { of: () => undefined },
-    images: { of: () => undefined },
+    ...{ memory: unread, descriptors: unread, images: unread },
     ...{ sampler, journal: await emptyJournal(t), hierarchy, iostat },
   } as unknown as Engine
   const page = await createPage(engine)({ collect: [], exclude: [], timeoutMs: 2_000 })
   const said = lines.map((line) => {
     const { collector, err, msg } = JSON.parse(line)
-    return `${collector}: ${err?.message ?? msg}`.replaceAll(root, '')
+    const text = `${collector}: ${err?.message ?? msg}`.replaceAll(root, '')
+    return text.replace(/(?<=\/proc\/\d+\/)\w+'$/, "FILE'") // whichever of several was told first
   })
   return { page: steady(page), said: said.toSorted() }
 }
+
+/** Readers that have not had their turn. */
+const unread = { of: () => undefined }
 
 /** Without the figures of this process, and with the same duration, version and machine everywhere. */
 function steady(page: string): string {

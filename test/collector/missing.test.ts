@@ -59,7 +59,7 @@ t.test('a host with LVM, nvme and two vms', async (t) => {
   t.strictSame(said, [
     "cgroup: ENOENT: no such file or directory, open '/cgroup/gone/io.stat'",
     'iostat: iostat has said nothing in its last three intervals',
-    "process: ENOENT: no such file or directory, open '/proc/4712/io'",
+    "process: ENOENT: no such file or directory, open '/proc/4712/FILE'",
     'qmp: no answer',
   ])
 })

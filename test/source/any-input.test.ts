@@ -56,17 +56,11 @@ const QMP = [`${HOST}/qmp/running.json`, 'constructed-qmp-8.2/qmp/running.json']
 const BALLOON = [`${HOST}/qmp/balloon.json`, `${HOST}/qmp/balloon-silent.json`]
 const PHASES = [`${HOST}/phase/two-drives.txt`]
 
-const CGROUPS = '7:blkio:/machine/a.scope/emulator\n0::/machine.slice/a.scope\n'
-const FDINFO =
-  'pos:\t0\nflags:\t0140002\nmnt_id:\t27\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:00:2195571 100 101\n'
-const CMDLINE = [
-  ...['/usr/bin/qemu-system-x86_64', '-name', 'guest=a,,b,debug-threads=on', '-m', 'size=1048576k'],
-  ...['-blockdev', '{"driver":"qcow2","node-name":"n","file":{"driver":"file","filename":"/a"}}'],
-  ...['-blockdev', 'driver=raw,node-name=r,file.driver=host_device,file.filename=/dev/vg/lv'],
-  ...['-drive', 'file=/b,if=none,id=d,cache=none,aio=native', '-device', 'virtio-blk-pci,drive=n'],
-  ...['-enable-kvm', '-cdrom', '/c.iso', ''],
-].join('\0')
-const QCOW2 = `QFI\u00fb${'\0'.repeat(23)}\x40${'\0'.repeat(8)}`
+const COMMAND_LINES = [
+  ['qemu-system-x86_64', '-name', 'guest=web,debug-threads=on', '-m', '1G', '-blockdev'],
+  ['/usr/bin/kvm', '-id', '100', '-name', 'web', '-drive', 'file=/a,,b,if=none,id=drive-scsi0'],
+].map((argv) => argv.map((word) => `${word}\0`).join(''))
+const QCOW2 = `QFI\xfb${'\0'.repeat(20)}${'\0\0\0\0\x40\0\0\0'}`
 
 const PARSERS: Parser[] = [
   ['/proc/diskstats', parseDiskstats, texts(DISKSTATS)],
@@ -92,12 +86,17 @@ const PARSERS: Parser[] = [
   ],
   ['/proc/PID/status', parseProcStatus, texts([`${HOST}/proc/4711/status`])],
   ['/proc/PID/smaps_rollup', parseProportionalMemory, texts([`${HOST}/proc/4711/smaps_rollup`])],
-  ['/proc/PID/cgroup', (text) => [parseProcCgroup(text, 1), parseProcCgroup(text, 2)], [CGROUPS]],
-  ['/proc/PID/fdinfo/FD', parseFdinfo, [FDINFO]],
-  ['/proc/PID/cmdline', (text) => parseQemuCommandLine(parseArguments(text)), [CMDLINE]],
-  ["an option of qemu's", (text) => parseOption(text, 'file'), CMDLINE.split('\0')],
-  ["an option of qemu's as JSON", parseJsonObject, CMDLINE.split('\0')],
-  ["a qcow2's header", (text) => parseQcow2Size(Buffer.from(text, 'latin1')), [QCOW2]],
+  [
+    '/proc/PID/fdinfo/FD',
+    parseFdinfo,
+    ['flags:\t02140002\nmnt_id:\t27\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:00:2 100 EOF\n'],
+  ],
+  ['/proc/PID/cgroup, v1', (text) => parseProcCgroup(text, 1), ['7:cpu,blkio:/b c\n0::/d:e\n']],
+  ['/proc/PID/cgroup, v2', (text) => parseProcCgroup(text, 2), ['7:cpu,blkio:/b c\n0::/d:e\n']],
+  ['/proc/PID/cmdline', (text) => parseQemuCommandLine(parseArguments(text)), COMMAND_LINES],
+  ["an option of qemu's", (text) => parseOption(text, 'file'), ['file=a,,b.img,if=none,id=d']],
+  ["an option of qemu's as JSON", parseJsonObject, ['{"driver":"file","filename":"/a"}']],
+  ['the header of a qcow2', (text) => parseQcow2Size(Buffer.from(text, 'latin1')), [QCOW2]],
   ['/proc/meminfo', parseMeminfo, texts([`${HOST}/proc/meminfo`])],
   ['/proc/stat', parseHostCpu, texts([`${HOST}/proc/stat`])],
   ['mountinfo', parseMounts, texts([`${HOST}/proc/self/mountinfo`, `${LAB}/proc/self/mountinfo`])],
