@@ -47,8 +47,8 @@ export function createImageReader(options: ImageReaderOptions): ImageReader {
 }
 
 /** What the image of a drive is read under. */
-export function imageKey({ name, pid }: Pick<Vm, 'name' | 'pid'>, { id }: Drive): string {
-  return `${name} ${pid} ${id}`
+export function imageKey({ name, pid }: Pick<Vm, 'name' | 'pid'>, drive: Drive): string {
+  return `${name} ${pid} ${drive.name}`
 }
 
 type Volumes = (group: string) => Promise<LogicalVolume[]>

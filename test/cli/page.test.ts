@@ -13,10 +13,10 @@ async function engineOf(
   more: { collectors?: readonly string[]; vms?: ReturnType<typeof vm>[] } = {},
 ) {
   const { collectors = COLLECTOR_NAMES, vms = [] } = more
-  const { procRoot, sysRoot, sampler, journal, hierarchy, ...rest } = await scrapeOf(t)
-  const { memory, descriptors, images } = rest
+  const { procRoot, sysRoot, sampler, journal, hierarchy } = await scrapeOf(t)
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
+  const unread = { of: () => undefined }
   const engine = {
     options: { procRoot, sysRoot, collectors: new Set(collectors) },
     own: createOwnMetrics(),
@@ -26,7 +26,7 @@ async function engineOf(
     tiers: () => [],
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
-    ...{ sampler, journal, hierarchy, memory, descriptors, images },
+    ...{ sampler, journal, hierarchy, memory: unread, descriptors: unread, images: unread },
   } as unknown as Engine
   return { page: createPage(engine), lines }
 }
