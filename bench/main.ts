@@ -7,8 +7,10 @@ import type { Part, Target } from './part.ts'
 import { targetTable } from './part.ts'
 import { render } from './render.ts'
 import { scrape } from './scrape.ts'
+import { slowdown } from './slowdown.ts'
+import { working } from './working.ts'
 
-const PARTS: readonly Part[] = [render, scrape, libvirt]
+const PARTS: readonly Part[] = [render, scrape, libvirt, working, slowdown]
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !PARTS.some((part) => part.name === name))
