@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import packageJson from '../package.json' with { type: 'json' }
 import { type Comparison, comparisonTable, ratioOf } from './comparison.ts'
 import { repetition } from './duel.ts'
 import { type Exporter, seriesOf, startExporter } from './exporter.ts'
@@ -41,12 +42,14 @@ export const scrape: Part = {
   },
 }
 
-/** `kvmio serve`, as a user starts it. */
+/** `kvmio serve`, with the flags of Node that `npm start` gives. */
 export function startKvmio(config: string, path = '/metrics', startMs?: number): Promise<Exporter> {
   const main = join(import.meta.dirname, '../src/main.ts')
+  const flags = packageJson.scripts.start.split(' ').filter((word) => word.startsWith('--'))
   return startExporter({
     file: process.execPath,
     args: (address) => [
+      ...flags,
       main,
       ...['serve', '--config.file', config, '--web.listen-address', address],
     ],
