@@ -342,6 +342,19 @@ export const vmDevice = io(
   READ_WRITE,
 )
 
+export const vmPressure = {
+  waiting: counter(
+    'vm_pressure_io_waiting_seconds_total',
+    ['vm'],
+    "Time in which at least one task of the vm's cgroup waited for I/O (io.pressure some, cgroup v2).",
+  ),
+  stalled: counter(
+    'vm_pressure_io_stalled_seconds_total',
+    ['vm'],
+    "Time in which all tasks of the vm's cgroup waited for I/O at once (io.pressure full, cgroup v2).",
+  ),
+}
+
 export const device = io('device', ['device'], 'as the host has it (/proc/diskstats)', EACH)
 export const tierClient = io(
   'tier_client',
@@ -405,13 +418,35 @@ export const iostat = {
 
 export const deviceInfo = gauge(
   'device_info',
-  ['device', 'major', 'minor', 'kind', 'name', 'rotational', 'leaf'],
-  '1; leaf="true" marks the bottom of a stack, so that a sum counts each transaction once.',
+  [
+    'device',
+    'major',
+    'minor',
+    'kind',
+    'name',
+    'vg_name',
+    'lv_name',
+    'lv_layer',
+    'level',
+    'rotational',
+    'leaf',
+  ],
+  '1; leaf="true" marks the bottom of a stack, so that a sum counts each transaction once. name is that of the device mapper, level that of md; what a device does not have is empty.',
 )
 export const deviceParentInfo = gauge(
   'device_parent_info',
   ['device', 'parent'],
   '1; the device that this one stands on: a disk under a partition, the file system under a loop file.',
+)
+export const deviceLeafInfo = gauge(
+  'device_leaf_info',
+  ['device', 'leaf'],
+  '1; a device at the bottom of the stack that this one stands on; a leaf stands on itself.',
+)
+export const driveImageInfo = gauge(
+  'drive_image_info',
+  ['vm', 'drive', 'depth', 'image', 'format', 'filesystem', 'mountpoint', 'device'],
+  '1; the image of a drive (depth 0) and those under it (1, 2, ...), and what it lies on. device is empty on tmpfs, overlay, a network and a btrfs of several devices.',
 )
 export const tierInfo = gauge(
   'tier_info',
@@ -481,15 +516,19 @@ export const vmPhaseStart = gauge(
   'When the phase began, as Unix time.',
 )
 export const vmDemand = {
-  samples: counter('vm_demand_samples_total', ['vm', 'tier'], 'One-second samples of demand.'),
+  samples: counter(
+    'vm_demand_samples_total',
+    ['vm', 'tier', 'basis'],
+    'One-second samples of demand. basis is how it is known: operations (asked of qemu, times their cost on a rated tier, of direct drives) or device (time that the device was busy, times the share of its operations that the cgroup of the vm had). A vm has one basis on a tier.',
+  ),
   seconds: counter(
     'vm_demand_seconds_total',
-    ['vm', 'tier'],
+    ['vm', 'tier', 'basis'],
     'Device-seconds that the vm asked for, summed over samples: over samples_total, the mean.',
   ),
   squaredSeconds: counter(
     'vm_demand_squared_seconds_total',
-    ['vm', 'tier'],
+    ['vm', 'tier', 'basis'],
     'Squares of the samples, summed: for the variance.',
   ),
 }
@@ -533,17 +572,17 @@ export const tierSpace = {
 export const tierDemand = {
   samples: counter(
     'tier_demand_samples_total',
-    ['tier'],
-    'One-second samples of the demand of all vms on the tier.',
+    ['tier', 'basis'],
+    'One-second samples of the demand of all vms on the tier whose demand has this basis.',
   ),
   seconds: counter(
     'tier_demand_seconds_total',
-    ['tier'],
-    'Device-seconds that all vms asked for, summed over samples.',
+    ['tier', 'basis'],
+    'Device-seconds that these vms asked for, summed over samples.',
   ),
   squaredSeconds: counter(
     'tier_demand_squared_seconds_total',
-    ['tier'],
+    ['tier', 'basis'],
     'Squares of the samples, summed.',
   ),
 }
@@ -568,6 +607,34 @@ export const host = {
     'host_cpu_seconds_total',
     ['mode'],
     'Time of all processors by mode (/proc/stat).',
+  ),
+}
+
+export const hostPressure = {
+  cpuWaiting: counter(
+    'host_pressure_cpu_waiting_seconds_total',
+    [],
+    'Time in which at least one task waited for a processor (/proc/pressure/cpu some).',
+  ),
+  ioWaiting: counter(
+    'host_pressure_io_waiting_seconds_total',
+    [],
+    'Time in which at least one task waited for I/O (/proc/pressure/io some).',
+  ),
+  ioStalled: counter(
+    'host_pressure_io_stalled_seconds_total',
+    [],
+    'Time in which all tasks that were not idle waited for I/O at once (/proc/pressure/io full).',
+  ),
+  memoryWaiting: counter(
+    'host_pressure_memory_waiting_seconds_total',
+    [],
+    'Time in which at least one task waited for memory (/proc/pressure/memory some).',
+  ),
+  memoryStalled: counter(
+    'host_pressure_memory_stalled_seconds_total',
+    [],
+    'Time in which all tasks that were not idle waited for memory at once (/proc/pressure/memory full).',
   ),
 }
 

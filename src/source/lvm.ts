@@ -75,6 +75,24 @@ export function mapperName(path: string): string {
   return names.map((name) => name.replaceAll('-', '--')).join('-')
 }
 
+/** What a device of LVM's is part of. */
+export interface MappedVolume {
+  group: string
+  name: string
+  /** Of a device that LVM makes a volume of: tpool, real, cow. */
+  layer?: string
+}
+
+/** From the device mapper's name to the volume, which mapperName() has made it of: neither name begins with a hyphen. */
+export function volumeOf(mapped: string): MappedVolume | undefined {
+  const [group, name, layer, ...more] = mapped
+    .replaceAll('--', '/') // no name has a slash
+    .split('-')
+    .map((part) => part.replaceAll('/', '-'))
+  if (!group || !name || more.length > 0) return undefined
+  return layer === undefined ? { group, name } : { group, name, layer }
+}
+
 /** A group has a row for each of its physical volumes. */
 export function parseVolumeGroups(text: string): VolumeGroup[] {
   const groups = new Map<string, VolumeGroup>()

@@ -318,9 +318,9 @@ t.test('how devices stand on one another', async (t) => {
   )
   t.strictSame(valuesOf(samples, m.deviceParentInfo), { 'loop0 vda': 1 })
   t.strictSame(valuesOf(samples, m.deviceInfo), {
-    'loop0 7 0 loop  false false': 1,
-    'vda 254 0 disk  true true': 1,
-    'zram0 253 0 zram  false true': 1,
+    'loop0 7 0 loop      false false': 1,
+    'vda 254 0 disk      true true': 1,
+    'zram0 253 0 zram      false true': 1,
   })
 })
 
@@ -411,9 +411,9 @@ t.test('tiers that are a device, or a volume group that nobody can ask', async (
   t.strictSame(valuesOf(samples, m.tierSpace.size), { bare: 1024 })
   t.strictSame(valuesOf(samples, m.tierSpace.free), {})
   t.strictSame(valuesOf(samples, m.tierInfo), {
-    'bare device   /dev/sdb': 1,
-    'net url   nbd://host/{vm}': 1,
-    'lvm volumeGroup   vg0': 1,
+    'bare device   /dev/sdb false': 1,
+    'net url   nbd://host/{vm} false': 1,
+    'lvm volumeGroup   vg0 false': 1,
   })
 })
 

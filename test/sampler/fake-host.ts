@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Drive, Tier, Vm } from '../../src/attribution/records.ts'
 import { Sampler, type Second } from '../../src/sampler/sampler.ts'
-import { type Diskstat, formatDiskstat, parseDiskstats } from '../../src/source/diskstats.ts'
+import { type Diskstat, parseDiskstats } from '../../src/source/diskstats.ts'
 import type { Qmp } from '../../src/source/qmp.ts'
+import { formatDiskstat } from '../source/printers.ts'
 
 export const VDA = { device: 'vda', major: 254, minor: 0 }
 
@@ -20,7 +21,7 @@ export interface Operations {
 export interface FakeVm extends Vm {
   operations: Record<string, Operations>
   /** Called before each answer: to fail, or to let time pass. */
-  beforeAnswer?: () => void
+  beforeAnswer?: () => void | Promise<void>
 }
 
 // What qemu counts beside the operations.
@@ -80,7 +81,7 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
     ...more,
     qmp: {
       async command() {
-        vm.beforeAnswer?.()
+        await vm.beforeAnswer?.()
         return Object.entries(vm.operations).map(
           ([qdev, { reads = 0, writes = 0, flushes = 0 }]) => {
             const done = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }

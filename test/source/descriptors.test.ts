@@ -1,7 +1,5 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { parseDescriptorLimit } from '../../src/source/descriptors.ts'
-import { KERNEL_WORDS, parsesOrSaysWhy } from './fixtures.ts'
 
 t.test('the soft limit, as the kernel prints it', async (t) => {
   const text = (soft: string) =>
@@ -17,10 +15,4 @@ t.test('the soft limit, as the kernel prints it', async (t) => {
   ] as const) {
     t.throws(() => parseDescriptorLimit(said), { name: 'ParseError', message })
   }
-})
-
-t.test('any text is parsed, or told why not', async () => {
-  const words = fc.constantFrom(...KERNEL_WORDS, 'Max open files', 'unlimited')
-  const text = fc.array(words).map((parts) => parts.join(''))
-  fc.assert(fc.property(text, (text) => parsesOrSaysWhy(() => parseDescriptorLimit(text))))
 })

@@ -1,12 +1,15 @@
+import { deepEqual } from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { KvmioError } from '../../src/lib/errors.ts'
 import {
   hasDeviceMapper,
+  mapperName,
   parseLogicalVolumes,
   parseVolumeGroups,
   poolSpace,
+  volumeOf,
 } from '../../src/source/lvm.ts'
 import { fixture } from './fixtures.ts'
 
@@ -124,4 +127,28 @@ t.test('whether there is a device mapper', async (t) => {
   t.equal(await hasDeviceMapper(`${roots}/with`), true)
   t.equal(await hasDeviceMapper(`${roots}/without`), false)
   t.equal(await hasDeviceMapper(`${roots}/nowhere`), false)
+})
+
+t.test("from the device mapper's name to the volume", async (t) => {
+  const cases: [mapped: string, volume: ReturnType<typeof volumeOf>][] = [
+    ['vg0-images', { group: 'vg0', name: 'images' }],
+    ['vg--a-vm----1', { group: 'vg-a', name: 'vm--1' }],
+    ['vg---lv', { group: 'vg-', name: 'lv' }],
+    ['vg0-pool-tpool', { group: 'vg0', name: 'pool', layer: 'tpool' }],
+    ['vg0-pool_tdata', { group: 'vg0', name: 'pool_tdata' }],
+    ['vg0', undefined],
+    ['', undefined],
+    ['-', undefined],
+    ['a-b-c-d', undefined],
+  ]
+  for (const [mapped, volume] of cases) t.strictSame(volumeOf(mapped), volume, mapped)
+})
+
+t.test('mapping a volume and reading it back is the identity', async () => {
+  const name = fc.stringMatching(/^[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,8}$/) // lvm(8): valid names
+  fc.assert(
+    fc.property(name, name, (group, name) => {
+      deepEqual(volumeOf(mapperName(`/dev/${group}/${name}`)), { group, name })
+    }),
+  )
 })
