@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import type { Drive, Tier, Vm } from '../attribution/records.ts'
+import type { Backend, Drive, Tier, Vm } from '../attribution/records.ts'
 import { readDeviceSize, readFileSize, readQcow2Size } from '../source/image-size.ts'
 import { type LogicalVolume, readLogicalVolumes } from '../source/lvm.ts'
 import { PacedReader, type PacedReaderOptions } from './paced-reader.ts'
@@ -14,30 +14,41 @@ export interface ImageSize {
   fileBytes?: number
 }
 
-export interface ImageReaderOptions
-  extends Pick<PacedReaderOptions<string, Drive, ImageSize>, 'onError' | 'now'> {
-  sysRoot: string
-  vms(): readonly Pick<Vm, 'name' | 'pid' | 'drives'>[]
-  tiers(): readonly Pick<Tier, 'name' | 'kind' | 'volumeGroup'>[]
+/** One image of a drive: its own, or one of those under it. */
+interface Image {
+  backend: Backend
+  format: string
+  /** As the guest sees it, where that is known without a look. */
+  sizeBytes?: number
+  /** The name of the drive's tier. */
+  tier: string
 }
 
-export type ImageReader = PacedReader<string, Drive, ImageSize>
+export interface ImageReaderOptions
+  extends Pick<PacedReaderOptions<string, Image, ImageSize>, 'onError' | 'now'> {
+  sysRoot: string
+  vms(): readonly Pick<Vm, 'name' | 'pid' | 'drives'>[]
+  tiers(): readonly ImageTier[]
+}
+
+type ImageTier = Pick<Tier, 'name' | 'kind' | 'volumeGroup' | 'found'>
+
+export type ImageReader = PacedReader<string, Image, ImageSize>
 
 const PACE_MS = 15_000
 // lvs may have to wait for its lock.
 const DEADLINE_MS = 5_000
 
-/** How large the image of each drive is: where its filesystem hangs, no scrape does. */
+/** How large the images of each drive are: where their filesystem hangs, no scrape does. */
 export function createImageReader(options: ImageReaderOptions): ImageReader {
   const { sysRoot, vms, tiers, onError, now = () => performance.now() } = options
   const volumes = sharedVolumes(now)
   return new PacedReader({
     source: 'image',
-    items: () =>
-      new Map(vms().flatMap((vm) => vm.drives.map((drive) => [imageKey(vm, drive), drive]))),
-    read: (drive: Drive) => {
-      const tier = tiers().find(({ name }) => name === drive.tier)
-      return readImageSize(drive, tier, sysRoot, volumes)
+    items: () => new Map(vms().flatMap((vm) => vm.drives.flatMap((drive) => imagesOf(vm, drive)))),
+    read: (image: Image) => {
+      const tier = tiers().find(({ name }) => name === image.tier)
+      return readImageSize(image, tier, sysRoot, volumes)
     },
     paceMs: PACE_MS,
     deadlineMs: DEADLINE_MS,
@@ -46,9 +57,19 @@ export function createImageReader(options: ImageReaderOptions): ImageReader {
   })
 }
 
-/** What the image of a drive is read under. */
-export function imageKey({ name, pid }: Pick<Vm, 'name' | 'pid'>, { id }: Drive): string {
-  return `${name} ${pid} ${id}`
+/** What an image of a drive is read under; depth 0 is its own, the next ones lie under it. */
+export function imageKey(
+  { name, pid }: Pick<Vm, 'name' | 'pid'>,
+  { id }: Pick<Drive, 'id'>,
+  depth: number,
+): string {
+  return `${name} ${pid} ${id} ${depth}`
+}
+
+function imagesOf(vm: Pick<Vm, 'name' | 'pid'>, drive: Drive): [string, Image][] {
+  const { backend, format, sizeBytes, tier, backingImages = [] } = drive
+  const images = [{ backend, format, sizeBytes }, ...backingImages]
+  return images.map((image, depth) => [imageKey(vm, drive, depth), { ...image, tier }])
 }
 
 type Volumes = (group: string) => Promise<LogicalVolume[]>
@@ -66,8 +87,8 @@ function sharedVolumes(now: () => number): Volumes {
 }
 
 async function readImageSize(
-  { backend, format, sizeBytes }: Drive,
-  tier: Pick<Tier, 'kind' | 'volumeGroup'> | undefined,
+  { backend, format, sizeBytes }: Image,
+  tier: ImageTier | undefined,
   sysRoot: string,
   volumes: Volumes,
 ): Promise<ImageSize> {
@@ -90,12 +111,13 @@ async function readImageSize(
 async function allocatedOf(
   path: string,
   deviceBytes: number,
-  tier: Pick<Tier, 'kind' | 'volumeGroup'> | undefined,
+  tier: ImageTier | undefined,
   volumes: Volumes,
 ): Promise<number | undefined> {
   const group = tier?.volumeGroup
-  if (group?.thinPool === undefined)
-    return group || tier?.kind === 'device' ? deviceBytes : undefined
+  if (!group) return tier?.kind === 'device' ? deviceBytes : undefined
+  const mayBeThin = group.thinPool !== undefined || tier.found
+  if (!mayBeThin) return deviceBytes
   const volume = (await volumes(group.name)).find(({ name }) => name === basename(path))
-  return volume?.written === undefined ? undefined : Math.round(volume.written * deviceBytes)
+  return volume && Math.round((volume.written ?? 1) * deviceBytes)
 }

@@ -25,7 +25,8 @@ async function sizeOf(
     onError: (source, error) => errors.push(`${source}: ${(error as Error).message}`),
   })
   await reader.tick()
-  return { size: reader.of(imageKey(vm, vm.drives[0]!)), errors }
+  const [size, under] = [0, 1].map((depth) => reader.of(imageKey(vm, vm.drives[0]!, depth)))
+  return { size, errors, ...(under && { under }) }
 }
 
 t.test('a raw image with holes takes what was written', async (t) => {
@@ -55,6 +56,20 @@ t.test('a qcow2: by the config, else by its header', { skip: noImages }, async (
   t.ok((size?.fileBytes ?? 0) < MIB && (size?.allocatedBytes ?? 0) < MIB, 'an empty one is small')
   execFileSync('qemu-img', ['resize', '-q', path, '2G'])
   t.equal((await sizeOf({ format: 'qcow2', backend })).size?.virtualBytes, 2 ** 31)
+})
+
+t.test('an image under it, by its own header', { skip: noImages }, async (t) => {
+  const directory = await folder(t)
+  const [own, base] = ['root', 'base'].map((name) => join(directory, `${name}.qcow2`)) as [
+    string,
+    string,
+  ]
+  execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', base, '1G'])
+  execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', own, '3G'])
+  const under = { format: 'qcow2', backend: { kind: 'file' as const, path: base } }
+  const backend = { kind: 'file' as const, path: own }
+  const sizes = await sizeOf({ format: 'qcow2', backend, backingImages: [under] })
+  t.match(sizes, { size: { virtualBytes: 3 * 2 ** 30 }, under: { virtualBytes: 2 ** 30 } })
 })
 
 t.test('what is not known is absent', async (t) => {
