@@ -13,6 +13,7 @@ import type { VmPlan } from '../../src/guest/plan.ts'
 import type { RunningVm } from '../../src/guest/running-vm.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createImage } from '../../src/storage/image.ts'
+import { OWN_PREFIX } from './names.ts'
 
 const AT_ONCE = 4
 const FOREVER = 1e6 // seconds
@@ -73,7 +74,7 @@ async function launchPaused(slot: number): Promise<RunningVm> {
 }
 
 function planOf(slot: number): VmPlan {
-  const name = `idle-only-${slot}`
+  const name = `${OWN_PREFIX}${slot}`
   const path = join(config.state, 'local', `${name}.raw`)
   return {
     ...{ name, study: 'idle', case: 'only', slot, guest: 'idle' },

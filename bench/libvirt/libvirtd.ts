@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf } from '../../src/lib/errors.ts'
 import { startProcess } from '../../src/lib/process.ts'
 import { fetchTree } from '../tools.ts'
+import { LIBVIRT_PREFIX } from './names.ts'
 import { createNamespace, type Namespace } from './namespace.ts'
 
 const PACKAGES = [
@@ -11,7 +12,6 @@ const PACKAGES = [
   ...['libyajl2', 'libparted2', 'libpcap0.8', 'dmidecode', 'prometheus-libvirt-exporter'],
 ]
 const START_MS = 60_000 // it asks each qemu binary for what it can do
-const PREFIX = 'kvmio-bench-'
 const POLL_MS = 100
 
 // Without user and group of its own, and with no cgroups: with them a guest takes 40 s to make instead of 0.3 s.
@@ -64,7 +64,7 @@ export async function startLibvirtd(directory: string): Promise<Libvirtd> {
 function controlled(pid: number, namespace: Namespace, directory: string) {
   let there = 0
   const create = async (index: number) => {
-    const name = `${PREFIX}${index}`
+    const name = `${LIBVIRT_PREFIX}${index}`
     const image = join(directory, `${name}.raw`)
     await writeFile(image, '')
     await truncate(image, 64 * 2 ** 20)
@@ -118,7 +118,7 @@ async function answering(namespace: Namespace): Promise<void> {
 async function domainPids({ root }: Namespace): Promise<number[]> {
   const directory = join(root, 'run/libvirt/qemu')
   const names = await readdir(directory).catch(() => [])
-  const files = names.filter((name) => name.startsWith(PREFIX) && name.endsWith('.pid'))
+  const files = names.filter((name) => name.startsWith(LIBVIRT_PREFIX) && name.endsWith('.pid'))
   const texts = files.map((name) => readFile(join(directory, name), 'utf8').catch(() => ''))
   return (await Promise.all(texts)).map(Number).filter((pid) => pid > 0)
 }

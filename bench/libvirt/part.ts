@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../src/lib/errors.ts'
 import { type Contender, repetition, timed } from '../duel.ts'
-import { type Exporter, startExporter } from '../exporter.ts'
+import { type Exporter, seriesOf, startExporter } from '../exporter.ts'
 import type { Part } from '../part.ts'
 import { startKvmio } from '../scrape.ts'
 import { type Libvirtd, startLibvirtd } from './libvirtd.ts'
+import { guestOf } from './names.ts'
 import { type Measured, reportOf } from './report.ts'
 
 const COUNTS = (process.env.KVMIO_BENCH_GUESTS ?? '1,30,100,300').split(',').map(Number)
@@ -126,9 +127,8 @@ async function pageWith(exporter: Exporter, label: string, guests: number): Prom
   const deadline = Date.now() + DISCOVERY_MS
   for (;;) {
     const page = await exporter.scrape()
-    const names = new Set(
-      [...page.matchAll(new RegExp(`[{,]${label}="([^"]*)"`, 'g'))].map(([, name]) => name),
-    )
+    const names = new Set(seriesOf(page).map((line) => guestOf(line, label)))
+    names.delete(undefined)
     if (names.size >= guests) return page
     if (Date.now() > deadline) {
       throw new Error(`expected ${guests} guests on the page, got ${names.size}`)
