@@ -12,6 +12,7 @@ export interface ExporterOptions {
   file: string
   /** With the address to listen on. */
   args(address: string): string[]
+  env?: Record<string, string>
   /** Of what is asked for. */
   path: string
   /** How long it may take until it answers. */
@@ -27,9 +28,9 @@ export interface Exporter extends AsyncDisposable {
 
 /** Starts an exporter on a free port of the loopback and waits until it answers. */
 export async function startExporter(options: ExporterOptions): Promise<Exporter> {
-  const { file, args, path, startMs = START_MS } = options
+  const { file, args, env, path, startMs = START_MS } = options
   const port = await freePort()
-  const child = startProcess({ file, args: args(`127.0.0.1:${port}`), graceMs: 60_000 })
+  const child = startProcess({ file, args: args(`127.0.0.1:${port}`), env, graceMs: 60_000 })
   void drain(child.stdout)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const scrape = async (): Promise<string> => {

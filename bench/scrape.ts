@@ -42,12 +42,17 @@ export const scrape: Part = {
   },
 }
 
-/** `kvmio serve`, with the flags of Node that `npm start` gives. */
+/** `kvmio serve`, with the variables and the flags that `npm start` gives to Node. */
 export function startKvmio(config: string, path = '/metrics', startMs?: number): Promise<Exporter> {
   const main = join(import.meta.dirname, '../src/main.ts')
-  const flags = packageJson.scripts.start.split(' ').filter((word) => word.startsWith('--'))
+  const words = packageJson.scripts.start.split(' ')
+  const flags = words.filter((word) => word.startsWith('--'))
+  const env = Object.fromEntries(
+    words.filter((word) => /^\w+=/.test(word)).map((word) => word.split('=') as [string, string]),
+  )
   return startExporter({
     file: process.execPath,
+    env,
     args: (address) => [
       ...flags,
       main,
