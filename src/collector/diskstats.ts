@@ -1,5 +1,6 @@
 import type { StorageFacts } from '../attribution/images.ts'
 import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
+import { Serial } from '../lib/serial.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import { type ImageFile, readImageFile } from '../source/image-file.ts'
@@ -7,25 +8,34 @@ import { readMounts } from '../source/mounts.ts'
 import { readBlockDevices, readFilesystemGroups, readRotational } from '../source/sysfs.ts'
 import type { Collector, Scrape } from './collector.ts'
 import { diskSamples } from './disk-samples.ts'
-import { driveImages, imageSample, pathsOf, placeOf } from './drive-images.ts'
+import { type DriveImage, driveImages, imageSample, pathsOf, placeOf } from './drive-images.ts'
 import { OnceAsked } from './once-asked.ts'
 
 /** The host's block devices: what they did, how they stand on one another, and which images lie on them. */
 export function createDiskstatsCollector(): Collector {
   const turning = new OnceAsked<boolean | undefined>()
   const files = new OnceAsked<ImageFile>()
-  return { name: 'diskstats', collect: (scrape) => collect(scrape, turning, files) }
+  const reading = new Serial() // a server that has gone holds up one thread, and not all that Node has
+  const readFile = (path: string) => reading.run(() => readImageFile(path))
+  return {
+    name: 'diskstats',
+
+    async collect(scrape) {
+      const images = driveImages(scrape.vms)
+      await files.ask(images.flatMap(pathsOf), readFile)
+      return await collect(scrape, images, (path) => files.of(path), turning)
+    },
+  }
 }
 
 async function collect(
   scrape: Scrape,
+  images: readonly DriveImage[],
+  fileOf: (path: string) => ImageFile | undefined,
   turning: OnceAsked<boolean | undefined>,
-  files: OnceAsked<ImageFile>,
 ): Promise<Sample[]> {
   const [stats, facts] = await Promise.all([scrape.sampler.readDevices(), readFacts(scrape)])
-  const images = driveImages(scrape.vms)
-  await files.ask(images.flatMap(pathsOf), readImageFile)
-  const places = images.map((image) => placeOf(image, (path) => files.of(path), facts))
+  const places = images.map((image) => placeOf(image, fileOf, facts))
   const shown = shownDevices(
     stackDevices(facts),
     places.flatMap(({ devices }) => devices),

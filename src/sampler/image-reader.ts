@@ -60,10 +60,10 @@ export function createImageReader(options: ImageReaderOptions): ImageReader {
 /** What an image of a drive is read under; depth 0 is its own, the next ones lie under it. */
 export function imageKey(
   { name, pid }: Pick<Vm, 'name' | 'pid'>,
-  { id }: Pick<Drive, 'id'>,
+  drive: Pick<Drive, 'name'>,
   depth: number,
 ): string {
-  return `${name} ${pid} ${id} ${depth}`
+  return `${name} ${pid} ${drive.name} ${depth}`
 }
 
 function imagesOf(vm: Pick<Vm, 'name' | 'pid'>, drive: Drive): [string, Image][] {
