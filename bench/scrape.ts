@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
 import { type Comparison, comparisonTable, ratioOf } from './comparison.ts'
 import { repetition } from './duel.ts'
-import { type Exporter, seriesOf, startExporter } from './exporter.ts'
+import { type Exporter, type ExporterOptions, seriesOf, startExporter } from './exporter.ts'
 import type { Part, PartResult } from './part.ts'
 import { fetchProgram } from './tools.ts'
 
@@ -19,13 +19,13 @@ export const scrape: Part = {
   name: 'scrape',
   minutes: 0.3,
 
-  async run() {
+  async run(signal) {
     const program = await fetchProgram('prometheus-node-exporter')
     const state = await mkdtemp(join(tmpdir(), 'kvmio-bench-'))
     try {
       const config = join(state, 'kvmio.yaml')
       await writeFile(config, 'state: state\n')
-      await using kvmio = await startKvmio(config, '/metrics?collect[]=diskstats')
+      await using kvmio = await startKvmio({ config, path: '/metrics?collect[]=diskstats', signal })
       await using peer = await startExporter({
         file: program,
         args: (address) => [
@@ -34,6 +34,7 @@ export const scrape: Part = {
           `--web.listen-address=${address}`,
         ],
         path: '/metrics',
+        signal,
       })
       return await compare(kvmio, peer)
     } finally {
@@ -42,8 +43,18 @@ export const scrape: Part = {
   },
 }
 
+export interface KvmioOptions extends Pick<ExporterOptions, 'startMs' | 'signal'> {
+  config: string
+  path?: string
+}
+
 /** `kvmio serve`, with the variables and the flags that `npm start` gives to Node. */
-export function startKvmio(config: string, path = '/metrics', startMs?: number): Promise<Exporter> {
+export function startKvmio({
+  config,
+  path = '/metrics',
+  startMs,
+  signal,
+}: KvmioOptions): Promise<Exporter> {
   const main = join(import.meta.dirname, '../src/main.ts')
   const words = packageJson.scripts.start.split(' ')
   const flags = words.filter((word) => word.startsWith('--'))
@@ -58,8 +69,7 @@ export function startKvmio(config: string, path = '/metrics', startMs?: number):
       main,
       ...['serve', '--config.file', config, '--web.listen-address', address],
     ],
-    path,
-    startMs,
+    ...{ path, startMs, signal },
   })
 }
 

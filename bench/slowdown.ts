@@ -36,7 +36,7 @@ export const slowdown: Part = {
   name: 'slowdown',
   minutes: 6,
 
-  async run() {
+  async run(signal) {
     await using home = await createHome({
       tiers: LOCAL,
       guests: {
@@ -61,7 +61,7 @@ export const slowdown: Part = {
         },
       },
     })
-    return await withEngine(home.configFile, compare)
+    return await withEngine(home.configFile, (engine) => compare(engine, signal))
   },
 }
 
@@ -92,8 +92,8 @@ async function withEngine<T>(configFile: string, act: (engine: Engine) => Promis
   }
 }
 
-async function compare(engine: Engine): Promise<PartResult> {
-  await reading(engine)
+async function compare(engine: Engine, signal: AbortSignal): Promise<PartResult> {
+  await reading(engine, signal)
   const web = await listenWeb(engine, () => undefined)
   const parts = [engine.sampler, engine.memory, engine.descriptors, engine.images, engine.iostat]
   const measuring = async (isOn: boolean): Promise<void> => {
@@ -107,7 +107,7 @@ async function compare(engine: Engine): Promise<PartResult> {
     for (const next of PATTERN) {
       if (next !== isOn) await measuring(next)
       isOn = next
-      rates.push(await rateOf(engine, isOn ? scrape : undefined))
+      rates.push(await rateOf(engine, signal, isOn ? scrape : undefined))
     }
     blocks.push(rates)
   }
@@ -117,20 +117,24 @@ async function compare(engine: Engine): Promise<PartResult> {
 }
 
 /** Waits until fio reads at its pace. */
-async function reading(engine: Engine): Promise<void> {
+async function reading(engine: Engine, signal: AbortSignal): Promise<void> {
   const deadline = Date.now() + READY_MS
   while (engine.registry.running()[0]?.phase?.name !== 'fio') {
     if (Date.now() > deadline) throw new Error(`fio does not run after ${READY_MS / 1000} s`)
-    await sleep(500)
+    await sleep(500, undefined, { signal })
   }
-  await sleep(SETTLE_MS)
+  await sleep(SETTLE_MS, undefined, { signal })
 }
 
 /** Over one window, by qemu's own count, which is asked for at its beginning and its end however it is measured. */
-async function rateOf(engine: Engine, scrape?: () => Promise<void>): Promise<number> {
+async function rateOf(
+  engine: Engine,
+  signal: AbortSignal,
+  scrape?: () => Promise<void>,
+): Promise<number> {
   const begun = await readsOf(engine)
   const scraped = scrape?.()
-  await sleep(WINDOW_MS)
+  await sleep(WINDOW_MS, undefined, { signal })
   await scraped
   const ended = await readsOf(engine)
   return ((ended.reads - begun.reads) * 1000) / (ended.at - begun.at)

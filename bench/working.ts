@@ -31,7 +31,7 @@ export const working: Part = {
   name: 'working',
   minutes: 4,
 
-  async run() {
+  async run(signal) {
     await using home = await createHome({
       tiers: LOCAL,
       guests: {
@@ -47,7 +47,7 @@ export const working: Part = {
         },
       },
     })
-    await using kvmio = await startKvmio(home.configFile)
+    await using kvmio = await startKvmio({ config: home.configFile, signal })
     await workingGuests(kvmio)
     return await measure(kvmio)
   },

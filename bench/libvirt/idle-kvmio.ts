@@ -22,7 +22,7 @@ const FOREVER = 1e6 // seconds
 const [configFile = '', listenAddress = '', count = '1'] = process.argv.slice(2)
 const stopped = new AbortController()
 // Not once: execa's own handler ends a process that has no other one left.
-process.on('SIGTERM', () => stopped.abort())
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => stopped.abort())
 
 const config = await loadConfig(configFile)
 const options: ServeOptions = {

@@ -35,14 +35,14 @@ export interface Libvirtd extends AsyncDisposable {
 }
 
 /** libvirtd from Debian's packages, unpacked and in a mount namespace: nothing of it is installed. */
-export async function startLibvirtd(directory: string): Promise<Libvirtd> {
+export async function startLibvirtd(directory: string, signal: AbortSignal): Promise<Libvirtd> {
   const tree = await fetchTree('libvirt', PACKAGES)
   const namespace = await createNamespace(tree)
   const { enter } = namespace
   try {
     await configure(namespace)
     const daemon = startProcess({ file: enter.file, args: [...enter.args, 'libvirtd'] })
-    const libvirtd = controlled(daemon.pid, namespace, directory)
+    const libvirtd = controlled(daemon.pid, namespace, directory, signal)
     const close = async () => {
       await libvirtd.endAll()
       await daemon.stop()
@@ -61,7 +61,7 @@ export async function startLibvirtd(directory: string): Promise<Libvirtd> {
   }
 }
 
-function controlled(pid: number, namespace: Namespace, directory: string) {
+function controlled(pid: number, namespace: Namespace, directory: string, signal: AbortSignal) {
   let there = 0
   const create = async (index: number) => {
     const name = `${LIBVIRT_PREFIX}${index}`
@@ -74,6 +74,7 @@ function controlled(pid: number, namespace: Namespace, directory: string) {
   }
   const grow = async (count: number) => {
     while (there < count) {
+      signal.throwIfAborted()
       const batch = Array.from({ length: Math.min(2, count - there) }, (_, index) => there + index)
       await Promise.all(batch.map(create))
       there += batch.length
