@@ -29,6 +29,8 @@ export interface ImageReaderOptions
   sysRoot: string
   vms(): readonly Pick<Vm, 'name' | 'pid' | 'drives'>[]
   tiers(): readonly ImageTier[]
+  /** The logical volumes of a group; what lvs says by default. */
+  readVolumes?: Volumes
 }
 
 type ImageTier = Pick<Tier, 'name' | 'kind' | 'volumeGroup' | 'found'>
@@ -42,7 +44,7 @@ const DEADLINE_MS = 5_000
 /** How large the images of each drive are: where their filesystem hangs, no scrape does. */
 export function createImageReader(options: ImageReaderOptions): ImageReader {
   const { sysRoot, vms, tiers, onError, now = () => performance.now() } = options
-  const volumes = sharedVolumes(now)
+  const volumes = shared(options.readVolumes ?? readLogicalVolumes, now)
   return new PacedReader({
     source: 'image',
     items: () => new Map(vms().flatMap((vm) => vm.drives.flatMap((drive) => imagesOf(vm, drive)))),
@@ -75,12 +77,12 @@ function imagesOf(vm: Pick<Vm, 'name' | 'pid'>, drive: Drive): [string, Image][]
 type Volumes = (group: string) => Promise<LogicalVolume[]>
 
 /** One answer of lvs for all drives whose turn it is. */
-function sharedVolumes(now: () => number): Volumes {
+function shared(read: Volumes, now: () => number): Volumes {
   const answers = new Map<string, { at: number; volumes: Promise<LogicalVolume[]> }>()
   return (group) => {
     const last = answers.get(group)
     if (last && now() - last.at < PACE_MS / 2) return last.volumes
-    const volumes = readLogicalVolumes(group)
+    const volumes = read(group)
     answers.set(group, { at: now(), volumes })
     return volumes
   }

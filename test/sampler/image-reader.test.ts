@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Drive, Tier } from '../../src/attribution/records.ts'
 import { createImageReader, imageKey } from '../../src/sampler/image-reader.ts'
 import { parseQcow2Size } from '../../src/source/image-size.ts'
+import type { LogicalVolume } from '../../src/source/lvm.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { drive, folder } from '../collector/host.ts'
 import { diskFor } from '../storage/block-device.ts'
@@ -15,6 +16,7 @@ const MIB = 2 ** 20
 async function sizeOf(
   more: Partial<Drive>,
   tier: Pick<Tier, 'name' | 'kind' | 'volumeGroup'> = { name: 'local', kind: 'directory' },
+  volumes: LogicalVolume[] = [],
 ) {
   const vm = { name: 'a', pid: 1, drives: [drive('root', more)] }
   const errors: string[] = []
@@ -22,6 +24,7 @@ async function sizeOf(
     sysRoot: '/sys',
     vms: () => [vm],
     tiers: () => [tier],
+    readVolumes: async () => volumes,
     onError: (source, error) => errors.push(`${source}: ${(error as Error).message}`),
   })
   await reader.tick()
@@ -96,13 +99,27 @@ const noLoop =
   (await missingPrograms(['losetup'])) ?? (process.getuid?.() === 0 ? false : 'not root')
 
 t.test('a device is taken whole where the tier says so', { skip: noLoop }, async (t) => {
-  const { path } = await diskFor(t, 8 * MIB)
+  const { path, name } = await diskFor(t, 8 * MIB)
   const of = (tier: Pick<Tier, 'kind' | 'volumeGroup'>) =>
     sizeOf({ format: 'raw', backend: { kind: 'device', path } }, { name: 'local', ...tier })
   const whole = { virtualBytes: 8 * MIB, allocatedBytes: 8 * MIB }
   t.strictSame((await of({ kind: 'device' })).size, whole)
   t.strictSame((await of({ kind: 'volumeGroup', volumeGroup: { name: 'vg0' } })).size, whole)
   t.strictSame((await of({ kind: 'directory' })).size, { ...whole, allocatedBytes: undefined })
+
+  const thin = { kind: 'volumeGroup' as const, volumeGroup: { name: 'vg0', thinPool: 'pool' } }
+  const group = { group: 'vg0', sizeBytes: 8 * MIB, tags: [], open: true }
+  const ofThin = async (volumes: LogicalVolume[]) =>
+    (
+      await sizeOf(
+        { format: 'raw', backend: { kind: 'device', path } },
+        { name: 'local', ...thin },
+        volumes,
+      )
+    ).size?.allocatedBytes
+  t.equal(await ofThin([{ ...group, name, written: 0.125 }]), MIB, 'of a thin one what is written')
+  t.equal(await ofThin([{ ...group, name }]), 8 * MIB, 'one of the group that is not thin')
+  t.equal(await ofThin([{ ...group, name: 'other' }]), undefined, 'one that lvs does not know')
 })
 
 t.test('a header that was cut', async (t) => {
