@@ -34,6 +34,8 @@ export interface Stretch {
   vms: readonly TracedVm[]
   before: Reading
   after: Reading
+  /** Whether the vms' drives go through the host's page cache, whose writes a cgroup v1 counts for nobody in particular. */
+  cached?: boolean
 }
 
 /** What a part has gathered of its stretches, figure by figure. */
@@ -51,7 +53,8 @@ export class BlockLayer {
     for (const { vm, cgroup, pid } of vms) {
       const ofCgroup = byCgroup.get(cgroup) ?? NOTHING
       this.#ofVm(stretch, vm, ofCgroup)
-      this.#ofProcess(`${stretch.name} ${vm}`, ofCgroup, byProcess.get(pid) ?? NOTHING)
+      if (!stretch.cached)
+        this.#ofProcess(`${stretch.name} ${vm}`, ofCgroup, byProcess.get(pid) ?? NOTHING)
     }
     const theirs = new Set(vms.map(({ cgroup }) => cgroup))
     const others = submittedBy(events, ({ cgroup }) => theirs.has(cgroup)).get(false) ?? NOTHING
@@ -65,7 +68,12 @@ export class BlockLayer {
   }
 
   /** blkio.throttle.io_serviced counts a bio when it is queued, and each piece that is cut off it. */
-  #ofVm({ name, device, before, after }: Stretch, vm: string, { bios, splits }: Submitted): void {
+  #ofVm(
+    { name, device, before, after, cached }: Stretch,
+    vm: string,
+    { bios, splits }: Submitted,
+  ): void {
+    if (cached) return
     const gained = gainer(before.page, after.page)
     const of = (metric: string) => gained(`kvmio_vm_device_${metric}`, { vm, device })
     const operations = of('reads_completed_total') + of('writes_completed_total')
@@ -99,7 +107,7 @@ export class BlockLayer {
   }
 
   #ofDevice(
-    { name, device, vms, before, after }: Stretch,
+    { name, device, vms, before, after, cached }: Stretch,
     events: readonly TraceEvent[],
     submitted: readonly Submitted[],
   ): void {
@@ -121,6 +129,7 @@ export class BlockLayer {
     this.#compare('requests that ended, and bios + pieces - merges', [
       [name, pieces - merges, done.reads + done.writes],
     ])
+    if (cached) return
     const vmDevice = (metric: string) =>
       vms.reduce((sum, { vm }) => sum + gained(`kvmio_vm_device_${metric}`, { vm, device }), 0)
     const both = (metric: string) => vmDevice(metric) + of(`unattributed_${metric}`)

@@ -69,7 +69,7 @@ function errorIn(unit: Figure['unit']): (pair: Pair) => number {
   }
 }
 
-const HEAD = ['part', 'compared', 'values', 'sum', 'error', 'bound', 'why', '']
+const HEAD = ['part', 'compared', 'values', 'counted', 'error', 'bound', 'why', '']
 
 /** A row for each comparison. */
 export function figuresTable(figures: readonly Figure[]): string {
@@ -102,12 +102,11 @@ export function failures(figures: readonly Figure[]): string[] {
 }
 
 function cells({ part, what, pairs, error, bound, unit, why, holds }: Figure): string[] {
-  const sum = pairs.reduce((total, { expected }) => total + expected, 0)
   return [
     part,
     what,
     String(pairs.length),
-    rounded(sum),
+    bound === 0 ? counted(pairs) : '',
     shown(error, unit),
     bound === 0 ? '0' : shown(bound, unit),
     why,
@@ -122,8 +121,15 @@ function shown(value: number, unit: Figure['unit']): string {
     : String(Number(value.toPrecision(2)))
 }
 
-function rounded(value: number): string {
-  return Number.isInteger(value)
-    ? value.toLocaleString('en-US')
-    : String(Number(value.toPrecision(4)))
+/** How much was counted: the operations of a figure, and its bytes. */
+function counted(pairs: readonly Pair[]): string {
+  const sum = (bytes: boolean) =>
+    pairs
+      .filter(({ of, expected }) => /bytes/i.test(of) === bytes && Number.isInteger(expected))
+      .reduce((all, { expected }) => all + expected, 0)
+  const [operations, bytes] = [sum(false), sum(true)]
+  return [
+    ...(operations > 0 ? [operations.toLocaleString('en-US')] : []),
+    ...(bytes > 0 ? [`${(bytes / 2 ** 20).toFixed(1)} MiB`] : []),
+  ].join(', ')
 }

@@ -120,37 +120,42 @@ export async function compareInterval(
   )
 }
 
-/** What kvmio's own iostat says second by second, until it is stopped. */
-export interface IostatSeries {
-  /** Sums of its seconds: operations, and bytes. */
-  stop(): Promise<{ operations: number; bytes: number; seconds: number }>
+/** Sums of what kvmio's own iostat said, second by second. */
+export interface SeriesSum {
+  operations: number
+  bytes: number
+  /** In which something was done. */
+  seconds: number
 }
 
-/** Follows the series on the page: a reading that differs from the one before is the next second's. */
-export function followSeries(serving: Serving, device: string): IostatSeries {
+/** Follows the series on the page until it is stopped: a reading that differs from the one before is the next second's. */
+export function followSeries(serving: Serving, device: string): { stop(): Promise<SeriesSum> } {
   const readings: number[][] = []
   let going = true
-  const value = (page: Page, name: string) => page.value(`kvmio_iostat_${name}`, { device })
   const follow = async () => {
     let last = ''
     while (going) {
       const page = await scrape(serving, '?collect[]=iostat')
-      const names = ['reads_per_second', 'writes_per_second', 'read_bytes_per_second']
-      const all = [...names, 'written_bytes_per_second', 'queue_length', 'write_await_seconds']
-      const reading = all.map((name) => value(page, name) ?? 0)
+      const reading = SERIES.map((name) => page.value(`kvmio_iostat_${name}`, { device }) ?? 0)
       if (reading.join() !== last) readings.push(reading)
       last = reading.join()
       await sleep(WATCH_MS)
     }
   }
   const done = follow()
+  done.catch(() => {}) // whoever stops it gets the error
   return {
     async stop() {
       going = false
       await done
       const sum = (index: number) => readings.reduce((all, reading) => all + reading[index]!, 0)
-      const busy = readings.filter((reading) => reading[0]! + reading[1]! > 0)
+      const busy = readings.filter(([reads = 0, writes = 0]) => reads + writes > 0)
       return { operations: sum(0) + sum(1), bytes: sum(2) + sum(3), seconds: busy.length }
     },
   }
 }
+
+const SERIES = [
+  ...['reads_per_second', 'writes_per_second', 'read_bytes_per_second', 'written_bytes_per_second'],
+  ...['queue_length', 'write_await_seconds'],
+]

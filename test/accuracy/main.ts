@@ -14,9 +14,10 @@ import { Figures, failures, figuresMarkdown, figuresTable } from './figures.ts'
 import { writeFioInitrd } from './fio-initrd.ts'
 import type { Bench, Part } from './part.ts'
 import { sharing } from './sharing.ts'
+import { bare, cached } from './single.ts'
 import { Teardown } from './stage.ts'
 
-const PARTS: Record<string, Part> = { buses, sharing }
+const PARTS: Record<string, Part> = { buses, sharing, bare, cached }
 const PROGRAMS = ['bpftrace', 'fio', 'iostat', 'ldd', 'cpio', 'losetup', 'nbdkit', 'nbdfuse']
 const outputDir = join(repository, '.kvmio/accuracy')
 const MARK = '<!-- figures -->'
