@@ -130,6 +130,6 @@ function counted(pairs: readonly Pair[]): string {
   const [operations, bytes] = [sum(false), sum(true)]
   return [
     ...(operations > 0 ? [operations.toLocaleString('en-US')] : []),
-    ...(bytes > 0 ? [`${(bytes / 2 ** 20).toFixed(1)} MiB`] : []),
-  ].join(', ')
+    ...(bytes > 0 ? [`${bytes.toLocaleString('en-US')} bytes`] : []),
+  ].join('; ')
 }

@@ -32,6 +32,11 @@ export function quietPhase(loads: number): string {
   return `quiet-${loads}`
 }
 
+/** The phase of the load of this number, from 1. */
+export function loadPhase(load: number): string {
+  return `load-${load}`
+}
+
 /** Direct writes of 64 KiB in order, with one fsync at their end. */
 export function sequential(drive: string, count: number): Load {
   const bytes = 65_536
@@ -86,7 +91,7 @@ ${loads.map(loadText).join('')}`
 
 function loadText({ name, drive, command }: Load, index: number): string {
   return `find_disk ${drive}
-kvmio-phase load-${index + 1}
+kvmio-phase ${loadPhase(index + 1)}
 rm -f $json
 ${command}
 quiet ${index + 1}

@@ -11,7 +11,6 @@ import {
 import type { Bench } from './part.ts'
 import {
   awaitRuns,
-  type BlockDevice,
   deviceOf,
   openStage,
   type Reading,
@@ -32,7 +31,7 @@ export interface Observation {
   /** Of an iostat over the last load, from the reading before it until some seconds after its end. */
   intervalSeconds?: number
   /** Called while a load runs. */
-  during?: (stage: Stage, device: BlockDevice, load: Load, index: number) => Promise<void>
+  during?: (stage: Stage, load: Load, number: number) => Promise<void>
 }
 
 export interface Observed {
@@ -73,7 +72,7 @@ export async function observe(
   let second: SecondOpinion | undefined
   const beforeLast = loads.length - 1
   for (let done = 0; done <= loads.length; done++) {
-    if (done > 0) await during?.(stage, on, loads[done - 1]!, done)
+    if (done > 0) await during?.(stage, loads[done - 1]!, done)
     const reading = await readHeld(stage, vms, done, async (serving) => {
       if (done === 0) traced = await Promise.all(vms.map((vm) => tracedVm(stage, vm)))
       if (done === loads.length && begun) {
