@@ -38,9 +38,15 @@ export interface Stretch {
   cached?: boolean
 }
 
+const HEAD = [
+  ...['load', 'bios of vms', 'flushes among all', 'bios of others', '+ pieces', '- merged'],
+  ...['= requests', 'kvmio_device_*', 'of them unattributed'],
+]
+
 /** What a part has gathered of its stretches, figure by figure. */
 export class BlockLayer {
   readonly #pairs = new Map<string, Pair[]>()
+  readonly #rows: string[][] = []
   /** Who did what no vm did. */
   readonly others = new Set<string>()
 
@@ -58,13 +64,42 @@ export class BlockLayer {
     }
     const theirs = new Set(vms.map(({ cgroup }) => cgroup))
     const others = submittedBy(events, ({ cgroup }) => theirs.has(cgroup)).get(false) ?? NOTHING
-    for (const name of others.names) this.others.add(name.replace(/\d+:.*$/, ''))
+    for (const name of others.names) this.others.add(name.replace(/[\d/-].*$/, ''))
     this.#ofOthers(stretch, others)
+    this.#account(stretch, [...vms.map(({ cgroup }) => byCgroup.get(cgroup) ?? NOTHING), others])
     this.#ofDevice(stretch, events, [...byCgroup.values()])
   }
 
   report(figures: Figures): void {
     for (const [what, pairs] of this.#pairs) figures.exact(what, pairs)
+    const others = [...this.others].sort().join(', ') || 'nobody'
+    figures.account(
+      `bios and requests by the trace, and who the others were (${others})`,
+      HEAD,
+      this.#rows,
+    )
+  }
+
+  /** How bios become the requests that the device counts. */
+  #account({ name, device, before, after }: Stretch, submitted: readonly Submitted[]): void {
+    const gained = gainer(before.page, after.page)
+    const of = (metric: string) => gained(`kvmio_device_${metric}`, { device })
+    const all = (prefix: string) =>
+      of(`${prefix}reads_completed_total`) + of(`${prefix}writes_completed_total`)
+    const sum = (value: (each: Submitted) => number) =>
+      submitted.reduce((total, each) => total + value(each), 0)
+    const bios = ({ bios }: Submitted) => bios.reads + bios.writes
+    const counts = [
+      sum(bios) - bios(submitted.at(-1)!),
+      sum(({ emptyFlushes }) => emptyFlushes),
+      bios(submitted.at(-1)!),
+      sum(({ splits }) => splits),
+      sum(({ merges }) => merges),
+      sum(({ requests }) => requests),
+      all(''),
+      all('unattributed_'),
+    ]
+    this.#rows.push([name, ...counts.map((count) => count.toLocaleString('en-US'))])
   }
 
   /** blkio.throttle.io_serviced counts a bio when it is queued, and each piece that is cut off it. */

@@ -28,8 +28,10 @@ t.test('figures: the largest error against its bound', async (t) => {
     'part: no value:',
     '  x: expected 1, found NaN',
   ])
+  figures.account('how', ['a', 'b'], [['1', '2']])
+  t.match(figuresMarkdown(figures), 'part: how:\n\n| a | b |\n| --- | --- |\n| 1 | 2 |')
   t.match(
-    figuresMarkdown(figures.all.slice(0, 3)),
+    figuresMarkdown(figures),
     '| part | same | 2 | 10; 4,096 bytes | 0 | 0 | exact |\n' +
       '| part | one too many | 1 | 10 | 1 | 0 | exact |\n' +
       '| part | near | 1 |  | 1.0 % | 2.0 % | a reason |',

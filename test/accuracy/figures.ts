@@ -25,8 +25,16 @@ export interface Figure {
   holds: boolean
 }
 
+/** How a part's counts come about, for a person to follow. */
+export interface Account {
+  title: string
+  head: readonly string[]
+  rows: readonly (readonly string[])[]
+}
+
 export class Figures {
   readonly all: Figure[] = []
+  readonly accounts: Account[] = []
   #part = ''
 
   begin(part: string): void {
@@ -46,6 +54,10 @@ export class Figures {
   /** What may differ by such a part of what was expected. */
   relative(what: string, pairs: readonly Pair[], bound: number, why: string): void {
     this.#add({ what, pairs, bound, unit: 'relative', why })
+  }
+
+  account(title: string, head: readonly string[], rows: readonly (readonly string[])[]): void {
+    this.accounts.push({ title: `${this.#part}: ${title}`, head, rows })
   }
 
   /** Something that broke the part off. */
@@ -71,20 +83,20 @@ function errorIn(unit: Figure['unit']): (pair: Pair) => number {
 
 const HEAD = ['part', 'compared', 'values', 'counted', 'error', 'bound', 'why', '']
 
-/** A row for each comparison. */
-export function figuresTable(figures: readonly Figure[]): string {
-  return table(HEAD, figures.map(cells))
+/** A row for each comparison, and the accounts. */
+export function figuresTable({ all, accounts }: Figures): string {
+  const texts = accounts.map(({ title, head, rows }) => `${title}\n${table(head, rows)}`)
+  return [table(HEAD, all.map(cells)), ...texts].join('\n\n')
 }
 
-/** The same for a page. */
-export function figuresMarkdown(figures: readonly Figure[]): string {
+/** The same for a page, where all hold. */
+export function figuresMarkdown({ all, accounts }: Figures): string {
   const row = (words: readonly string[]) => `| ${words.join(' | ')} |`
-  const columns = HEAD.slice(0, -1)
-  return [
-    row(columns),
-    row(columns.map(() => '---')),
-    ...figures.map((f) => row(cells(f).slice(0, -1))),
-  ].join('\n')
+  const grid = (head: readonly string[], rows: readonly (readonly string[])[]) =>
+    [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+  const texts = accounts.map(({ title, head, rows }) => `${title}:\n\n${grid(head, rows)}`)
+  const rows = all.map((figure) => cells(figure).slice(0, -1))
+  return [grid(HEAD.slice(0, -1), rows), ...texts].join('\n\n')
 }
 
 /** What does not hold, pair by pair. */

@@ -59,9 +59,9 @@ async function main(wanted: readonly string[], page: string | undefined): Promis
   await mkdir(outputDir, { recursive: true })
   await writeFile(join(outputDir, 'figures.json'), JSON.stringify(figures.all, null, 2))
   const wrong = failures(figures.all)
-  console.log(`\n${figuresTable(figures.all)}\n\n${words}`)
+  console.log(`\n${figuresTable(figures)}\n\n${words}`)
   if (wrong.length > 0) console.log(`\n${wrong.join('\n')}`)
-  if (page !== undefined) await writeInto(page, `${words}:\n\n${figuresMarkdown(figures.all)}`)
+  if (page !== undefined) await writeInto(page, `${words}:\n\n${figuresMarkdown(figures)}`)
   const held = figures.all.filter(({ holds }) => holds).length
   console.log(`\n${held} of ${figures.all.length} hold; all pairs are in ${outputDir}/figures.json`)
   return wrong.length === 0 && figures.all.length > 0 ? 0 : 1

@@ -44,7 +44,6 @@ export const sharing: Part = async (bench, t) => {
   const layer = new BlockLayer()
   for (const stretch of stretches) layer.add(stretch, trace)
   layer.report(figures)
-  console.log(`  of no vm: ${[...layer.others].sort().join(', ')}`)
   const { interval, series, after } = second!
   await compareInterval(figures, interval, after.page, device)
   compareSeries(figures, series, readings.slice(-2), device)

@@ -56,7 +56,6 @@ export const cached: Part = async (bench, t) => {
   const layer = new BlockLayer()
   for (const stretch of stretches) layer.add({ ...stretch, cached: true }, trace)
   layer.report(figures)
-  console.log(`  of no vm: ${[...layer.others].sort().join(', ')}`)
   const { page } = readings.at(-1)!
   const series = page.all('kvmio_vm_device_writes_completed_total')
   figures.exact(`series of writes by a cgroup v1`, [
