@@ -61,5 +61,8 @@ async function spaceSamples(tier: Tier): Promise<Sample[]> {
 
 async function readTierSpace({ directory, volumeGroup }: Tier): Promise<Space | undefined> {
   if (volumeGroup) return await readGroupSpace(volumeGroup.name, volumeGroup.thinPool)
-  return directory === undefined ? undefined : await readSpace(directory)
+  if (directory === undefined) return undefined
+  const space = await readSpace(directory)
+  // Some network filesystems do not say: statfs(2) has zeros, and df a dash.
+  return space.sizeBytes > 0 ? space : undefined
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
+import type { Demand } from '../../src/sampler/demand.ts'
 import type { IoCounts } from '../../src/sampler/io-counts.ts'
 import { type FakeHost, fakeDrive, fakeHost, fakeVm, VDA } from './fake-host.ts'
 
@@ -20,6 +21,10 @@ async function withVm(t: Parameters<typeof fakeHost>[0], more = {}): Promise<Fak
   host.vms.push(fakeVm('a', more))
   await host.cgroup('a', {})
   return host
+}
+
+function demandOf({ sampler }: FakeHost, vm: string): Demand | undefined {
+  return sampler.vmDemand.get(vm)?.find(({ tier }) => tier === 'sata')
 }
 
 t.test('rates of devices: reads, writes and discards a second', async (t) => {
@@ -116,7 +121,7 @@ t.test('a second that was missed makes the next one longer, not twice as busy', 
   operations['drive-root'] = { writes: 80 }
   await host.tick()
   t.strictSame(at(host.seconds, -1).vms, new Map([['a', 40]]), '80 in 2 s')
-  t.match(host.sampler.vmDemand.get('a')?.get('sata'), { samples: 1, seconds: 0.4 })
+  t.match(demandOf(host, 'a'), { basis: 'operations', moments: { samples: 1, seconds: 0.4 } })
   t.match(host.errors, [['qmp', { message: 'vm a: no answer' }]])
 
   await host.devices({ ...VDA, readsCompleted: 100 })
@@ -165,19 +170,27 @@ t.test('demand: device time of what a drive with direct I/O asks, by tier', asyn
   const drives = [
     fakeDrive(),
     fakeDrive({ name: 'log', id: 'drive-log' }),
-    fakeDrive({ name: 'cached', id: 'drive-cached', cache: 'writeback', direct: false }),
+    fakeDrive({ name: 'cached', id: 'drive-cached', tier: 'mixed', direct: false }),
+    fakeDrive({ name: 'beside', id: 'drive-beside', tier: 'mixed' }),
     fakeDrive({ name: 'fast', id: 'drive-fast', tier: 'unrated' }),
   ]
   const operations = Object.fromEntries(drives.map(({ id }) => [id, { reads: 0, writes: 0 }]))
   const host = await withVm(t, { drives, operations })
-  host.tiers.push({ name: 'unrated', kind: 'directory' })
+  host.tiers.push(
+    { name: 'unrated', kind: 'directory' },
+    { name: 'mixed', kind: 'directory', ratedTransactionsPerSecond: 100 },
+  )
   await host.tick()
   for (const id of Object.keys(operations)) operations[id] = { reads: 10, writes: 20 }
   await host.tick(2000)
-  const demand = host.sampler.vmDemand.get('a')
-  t.strictSame([...(demand?.keys() ?? [])], ['sata'], 'neither host-cached nor unrated')
-  // 60 operations of 10 ms in two seconds.
-  t.strictSame(demand?.get('sata'), { samples: 1, seconds: 0.3, squaredSeconds: 0.09 })
+  // 30 operations of 10 ms a drive in two seconds; neither of host-cached drives nor of unrated tiers.
+  t.strictSame(host.sampler.vmDemand.get('a'), [
+    {
+      tier: 'sata',
+      basis: 'operations',
+      moments: { samples: 1, seconds: 0.3, squaredSeconds: 0.09 },
+    },
+  ])
 })
 
 t.test('moments give the mean and the variance of the samples themselves', async (t) => {
@@ -199,9 +212,9 @@ t.test('moments give the mean and the variance of the samples themselves', async
     await host.tick()
   }
   const found = {
-    a: host.sampler.vmDemand.get('a')?.get('sata'),
-    b: host.sampler.vmDemand.get('b')?.get('sata'),
-    both: host.sampler.tierDemand.get('sata'),
+    a: demandOf(host, 'a')?.moments,
+    b: demandOf(host, 'b')?.moments,
+    both: host.sampler.tierDemand[0]?.moments,
   }
   for (const [who, moments] of Object.entries(found)) {
     const values = samples[who as keyof typeof samples]
@@ -331,7 +344,7 @@ t.test('what is kept of a vm or a device goes with it', async (t) => {
   t.strictSame([...host.sampler.vmDemand.keys()], [])
   t.strictSame([...host.sampler.deviceRates.keys()], ['sdb'])
   t.strictSame([...host.sampler.unattributed.keys()], [])
-  t.equal(host.sampler.tierDemand.get('sata')?.samples, 1, 'the sum of a tier goes on')
+  t.equal(host.sampler.tierDemand[0]?.moments.samples, 1, 'the sum of a tier goes on')
 })
 
 t.test('a cgroup that is not there costs no rate', async (t) => {
@@ -382,8 +395,8 @@ t.test('whatever the counters do, nothing falls and nothing is negative', async 
       for (const { devices, vms } of seconds) {
         for (const rate of [...devices.values(), ...vms.values()]) ok(rate >= 0, `rate ${rate}`)
       }
-      const demand = sampler.vmDemand.get('a')?.get('sata')
-      if (demand) ok(demand.seconds >= 0, 'demand is negative')
+      const demand = demandOf(host, 'a')
+      if (demand) ok(demand.moments.seconds >= 0, 'demand is negative')
       deepEqual(host.errors, [])
     }),
     { numRuns: 60 },
