@@ -61,7 +61,8 @@ async function main(wanted: readonly string[], page: string | undefined): Promis
   const wrong = failures(figures.all)
   console.log(`\n${figuresTable(figures)}\n\n${words}`)
   if (wrong.length > 0) console.log(`\n${wrong.join('\n')}`)
-  if (page !== undefined) await writeInto(page, `${words}:\n\n${figuresMarkdown(figures)}`)
+  if (page !== undefined && wrong.length === 0)
+    await writeInto(page, `${words}:\n\n${figuresMarkdown(figures)}`)
   const held = figures.all.filter(({ holds }) => holds).length
   console.log(`\n${held} of ${figures.all.length} hold; all pairs are in ${outputDir}/figures.json`)
   return wrong.length === 0 && figures.all.length > 0 ? 0 : 1
