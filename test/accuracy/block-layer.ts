@@ -1,7 +1,7 @@
 // What the kernel's trace of a device says that vms and others did, against what kvmio says.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cgroupOf } from '../../src/cli/engine.ts'
+import { cgroupOf } from '../../src/cli/cgroups.ts'
 import { findIoHierarchy } from '../../src/source/cgroup.ts'
 import { qemuOf } from '../e2e/kvmio.ts'
 import type { Figures, Pair } from './figures.ts'
