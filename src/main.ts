@@ -1,3 +1,4 @@
+import './lib/threads.ts'
 import { Command, CommanderError } from 'commander'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'

@@ -14,6 +14,7 @@ import { readQemuVersion } from '../host/qemu.ts'
 import { Journal, type UnfinishedRun } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
+import { HangGuard } from '../lib/hang-guard.ts'
 import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
@@ -54,6 +55,7 @@ export class Engine {
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
   readonly memorySampler: MemorySampler
+  readonly guard = new HangGuard()
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
@@ -115,7 +117,12 @@ export class Engine {
       log.debug({ source, err: error }, 'a reading of the sampler was missed')
     }
     const vms = () => this.registry.records()
-    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, vms, onError })
+    this.memorySampler = new MemorySampler({
+      procRoot: options.procRoot,
+      guard: this.guard,
+      vms,
+      onError,
+    })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,

@@ -4,6 +4,7 @@ import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import { renderSamples } from '../metrics/render.ts'
 import type { Engine } from './engine.ts'
+import { once } from './host-parts.ts'
 import { deviceFilter } from './options.ts'
 import { version } from './version.ts'
 
@@ -12,6 +13,8 @@ export interface PageRequest {
   collect: readonly string[]
   exclude: readonly string[]
   timeoutMs: number
+  /** Aborted when nobody waits for the page any more. */
+  signal?: AbortSignal
 }
 
 /** Makes the function that answers a scrape: reads every source now and renders what it saw. */
@@ -20,7 +23,7 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
   const collectors = createCollectors().filter(({ name }) => options.collectors.has(name))
   const showsDevice = deviceFilter(options)
   for (const { name } of collectors) own.inc(m.scrapeErrors, { collector: name }, 0)
-  return async ({ collect, exclude, timeoutMs }) => {
+  return async ({ collect, exclude, timeoutMs, signal }) => {
     const chosen = ({ name }: Collector) =>
       collect.length > 0 ? collect.includes(name) : !exclude.includes(name)
     const samples = await collectAll(collectors.filter(chosen), {
@@ -31,12 +34,15 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
       tiers: engine.tiers(),
       studies: engine.activeStudies(),
       sampler: engine.sampler,
+      devices: once(() => engine.sampler.readDevices()),
       memorySampler: engine.memorySampler,
       journal: engine.journal,
       iostat: engine.iostat,
       hierarchy: engine.hierarchy,
       showsDevice,
+      guard: engine.guard,
       timeoutMs,
+      signal,
       onError(collector, error) {
         own.inc(m.scrapeErrors, { collector })
         log.debug({ collector, err: error }, 'a part of a scrape failed')

@@ -1,7 +1,6 @@
 import * as m from '../metrics/catalog.ts'
 import { sample } from '../metrics/family.ts'
 import { readCgroupIo } from '../source/cgroup.ts'
-import { readDiskstats } from '../source/diskstats.ts'
 import { type Collector, collectEach } from './collector.ts'
 
 /** Each vm's share of each device. Where the host has no I/O cgroups there are no series. */
@@ -11,7 +10,7 @@ export const cgroup: Collector = {
   async collect(scrape) {
     const { hierarchy } = scrape
     if (!hierarchy) return []
-    const stats = await readDiskstats(scrape.procRoot)
+    const stats = await scrape.devices()
     const names = new Map(stats.map(({ major, minor, device }) => [`${major}:${minor}`, device]))
     // v1 counts a host-cached write for nobody, or for whoever flushes it: what is not known is not shown.
     const countsWrites = hierarchy.version === 2

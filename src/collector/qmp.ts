@@ -2,8 +2,8 @@ import type { Drive, Vm } from '../attribution/records.ts'
 import * as m from '../metrics/catalog.ts'
 import type { Distribution, Sample } from '../metrics/family.ts'
 import { sample, sampleIfGiven } from '../metrics/family.ts'
-import { type DriveStats, type OperationStats, readBlockStats } from '../source/blockstats.ts'
-import { type Collector, collectEach } from './collector.ts'
+import { type DriveStats, type OperationStats, pollBlockStats } from '../source/blockstats.ts'
+import { type Collector, collectEach, sourceTimeoutMs } from './collector.ts'
 
 const NS = 1e9
 
@@ -15,7 +15,7 @@ export const qmp: Collector = {
     const answered = new Set<string>()
     const samples = await collectEach('qmp', scrape.vms, scrape, async (vm) => {
       if (!vm.qmp) return []
-      const stats = await readBlockStats(vm.qmp, scrape.timeoutMs * 0.8)
+      const stats = await pollBlockStats(vm.qmp, sourceTimeoutMs(scrape))
       answered.add(vm.name)
       return vmSamples(vm, stats)
     })

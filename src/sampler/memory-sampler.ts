@@ -1,9 +1,11 @@
 import type { Vm } from '../attribution/records.ts'
 import { codeOf } from '../lib/errors.ts'
+import type { HangGuard } from '../lib/hang-guard.ts'
 import { type ProportionalMemory, readProportionalMemory } from '../source/smaps.ts'
 
 export interface MemorySamplerOptions {
   procRoot: string
+  guard: HangGuard
   vms(): readonly Pick<Vm, 'name' | 'pid'>[]
   /** A reading that was missed: of which source, and why. */
   onError(source: string, error: unknown): void
@@ -20,6 +22,8 @@ interface Reading {
 const INTERVAL_MS = 1_000
 /** The kernel walks a whole qemu for one reading, and holds its page faults up meanwhile. */
 const PACE_MS = 15_000
+/** One that waits longer for its mmap_lock costs its own figures, not the others'. */
+const READ_MS = 1_000
 
 /**
  * Reads what each qemu takes of the host's memory, one after another and each every 15 seconds, so that it costs neither
@@ -75,7 +79,10 @@ export class MemorySampler {
 
   async #read(pid: number): Promise<ProportionalMemory | undefined> {
     try {
-      return await readProportionalMemory(this.#options.procRoot, pid)
+      const { guard, procRoot } = this.#options
+      return await guard.run(`${procRoot}/${pid}/smaps_rollup`, READ_MS, () =>
+        readProportionalMemory(procRoot, pid),
+      )
     } catch (error) {
       // It has just ended.
       if (!['ENOENT', 'ESRCH'].includes(codeOf(error) ?? '')) {

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import type { Engine } from '../../src/cli/engine.ts'
 import { createPage, type PageRequest } from '../../src/cli/page.ts'
 import { COLLECTOR_NAMES } from '../../src/collector/all.ts'
+import { HangGuard } from '../../src/lib/hang-guard.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createOwnMetrics } from '../../src/metrics/render.ts'
 import { answering, scrapeOf, vm } from '../collector/host.ts'
@@ -27,6 +28,7 @@ async function engineOf(
     tiers: () => [],
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    guard: new HangGuard(),
     ...{ sampler, journal, hierarchy },
   } as unknown as Engine
   return { page: createPage(engine), lines }

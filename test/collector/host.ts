@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import type { Drive, GuestDisk, Vm } from '../../src/attribution/records.ts'
 import type { Scrape } from '../../src/collector/collector.ts'
 import { Journal } from '../../src/journal/journal.ts'
+import { HangGuard } from '../../src/lib/hang-guard.ts'
 import type { Family, Sample } from '../../src/metrics/family.ts'
 import { Sampler } from '../../src/sampler/sampler.ts'
 import { type IostatReader, iostatBlocks, parseIostatReport } from '../../src/source/iostat.ts'
@@ -49,6 +50,7 @@ export async function scrapeOf(
 ): Promise<Scrape & { errors: [collector: string, message: string][] }> {
   const { root = fixture(HOST), ...parts } = more
   const errors: [string, string][] = []
+  const sampler = parts.sampler ?? samplerOf(join(root, 'proc'), [])
   const scrape: Scrape = {
     procRoot: join(root, 'proc'),
     sysRoot: join(root, 'sys'),
@@ -57,7 +59,9 @@ export async function scrapeOf(
     tiers: [],
     studies: [],
     journal: parts.journal ?? (await emptyJournal(t)),
-    sampler: samplerOf(join(root, 'proc'), []),
+    sampler,
+    devices: () => sampler.readDevices(),
+    guard: new HangGuard(),
     memorySampler: { of: () => undefined },
     hierarchy: { version: 1, root: join(root, 'cgroup/blkio') },
     showsDevice: () => true,
@@ -127,7 +131,7 @@ export function vm(name: string, more: Partial<Vm> = {}): Vm {
 
 /** Stands in for a qemu: what it would say to a command. */
 export function answering(answer: (command: string) => Promise<unknown>): Qmp {
-  return { command: answer } as unknown as Qmp
+  return { command: answer, query: answer } as unknown as Qmp
 }
 
 /** What a real qemu answered to query-blockstats. */

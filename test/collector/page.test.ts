@@ -5,6 +5,7 @@ import t from 'tap'
 import type { KnownVm } from '../../src/attribution/records.ts'
 import { COLLECTOR_NAMES, createCollectors } from '../../src/collector/all.ts'
 import { collectAll } from '../../src/collector/collector.ts'
+import { HangGuard } from '../../src/lib/hang-guard.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
 import { renderSamples } from '../../src/metrics/render.ts'
 import { MemorySampler } from '../../src/sampler/memory-sampler.ts'
@@ -95,6 +96,7 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
   }
   const options = {
     procRoot: join(root, 'proc'),
+    guard: new HangGuard(),
     vms: () => [writing],
     onError: (source: string) => t.fail(source),
   }

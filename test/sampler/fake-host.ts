@@ -65,7 +65,7 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
     operations: { 'drive-root': {} },
     ...more,
     qmp: {
-      async command() {
+      async query() {
         vm.beforeAnswer?.()
         return Object.entries(vm.operations).map(([qdev, { reads, writes, flushes }]) => {
           const stats = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }

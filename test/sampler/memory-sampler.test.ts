@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { HangGuard } from '../../src/lib/hang-guard.ts'
 import { MemorySampler } from '../../src/sampler/memory-sampler.ts'
 
 /** A /proc whose processes take what a test says. */
@@ -13,6 +14,7 @@ async function host(t: Test) {
   const clock = { now: 0 }
   const sampler = new MemorySampler({
     procRoot,
+    guard: new HangGuard(),
     vms: () => vms,
     onError: (source, error) => errors.push(`${source}: ${(error as Error).message}`),
     now: () => clock.now,
@@ -74,6 +76,7 @@ t.test('what cannot be read is told, and costs the others nothing', async (t) =>
 t.test('by itself, of this very process', async (t) => {
   const sampler = new MemorySampler({
     procRoot: '/proc',
+    guard: new HangGuard(),
     vms: () => [{ name: 'self', pid: process.pid }],
     onError: (source, error) => t.fail(`${source}: ${error}`),
   })
