@@ -99,6 +99,8 @@ export interface VmIdentity extends Partial<VmOrigin> {
   manager: VmManager
   /** kvm or tcg; empty where it is not known. */
   accelerator: string
+  /** No QMP socket of it is named: what it asks of qemu, and whether qemu answers, is not known. */
+  unasked?: true
   drives: readonly Drive[]
   /** Drives of which this host has no counters: the guest drives the hardware itself. */
   passthrough?: readonly PassthroughDrive[]
@@ -117,7 +119,7 @@ export interface Vm extends VmIdentity {
   pid: number
   /** Whether it ran before this kvmio did. */
   adopted: boolean
-  /** Absent where no free socket of it is known. */
+  /** Absent while no free socket of it is known. */
   qmp?: Qmp
   /** What its qemu was told to give it, before any balloon; absent where that is not known. */
   memoryBytes?: number
@@ -141,8 +143,6 @@ export interface VmBalloon {
  */
 export interface KnownVm extends VmIdentity {
   running: boolean
-  /** No QMP socket of it is named, so whether it answers is not known. */
-  unasked?: true
   /** What the guest has told last; Unix seconds. */
   phase?: { name: string; startTime: number }
   /** How its last run ended. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ActiveStudy, Tier } from '../attribution/records.ts'
+import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
+import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
@@ -56,6 +57,7 @@ export class Engine {
   readonly sampler: Sampler
   readonly memorySampler: MemorySampler
   readonly guard = new HangGuard()
+  readonly discovery: Discovery
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
@@ -116,13 +118,9 @@ export class Engine {
       this.own.inc(samplerErrors, { source })
       log.debug({ source, err: error }, 'a reading of the sampler was missed')
     }
-    const vms = () => this.registry.records()
-    this.memorySampler = new MemorySampler({
-      procRoot: options.procRoot,
-      guard: this.guard,
-      vms,
-      onError,
-    })
+    const vms = () => this.vms()
+    const { guard } = this
+    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, guard, vms, onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
@@ -132,6 +130,19 @@ export class Engine {
       onSecond: (second) => {
         for (const listener of this.#secondListeners) listener(second)
       },
+    })
+    this.discovery = new Discovery({
+      procRoot: options.procRoot,
+      sysRoot: options.sysRoot,
+      hierarchy,
+      log,
+      now: () => performance.now(),
+      config: () => holder.current.discovery,
+      tiers: () => this.#configuredTiers(),
+      // A socket in the state directory is what every qemu of this kvmio has.
+      isOwn: (argv) => argv.some((word) => word.includes(`path=${state.replaceAll(',', ',,')}/`)),
+      ownNames: () => new Set(this.registry.known().map(({ name }) => name)),
+      onTier: (tier) => void this.#announce(tier),
     })
     this.iostat = options.collectors.has('iostat')
       ? new IostatReader({
@@ -159,6 +170,7 @@ export class Engine {
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
+    await this.discovery.start()
     this.sampler.start()
     this.memorySampler.start()
     this.iostat?.start()
@@ -179,8 +191,19 @@ export class Engine {
     })
   }
 
+  /** Those of the config, and those that are found where vms are that kvmio did not start. */
   tiers(): Tier[] {
-    return [...this.#tiers.values()].map(({ tier }) => tier)
+    return [...this.#configuredTiers(), ...this.discovery.tiers()]
+  }
+
+  /** Those that run, whoever started them. */
+  vms(): Vm[] {
+    return [...this.registry.records(), ...this.discovery.vms()]
+  }
+
+  knownVms(): KnownVm[] {
+    const found = this.discovery.vms().map((vm) => ({ ...vm, running: true }))
+    return [...this.registry.known(), ...found]
   }
 
   openTiers(): OpenTier[] {
@@ -229,7 +252,12 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([this.sampler.stop(), this.memorySampler.stop(), this.iostat?.stop()])
+    await Promise.all([
+      this.sampler.stop(),
+      this.memorySampler.stop(),
+      this.discovery.stop(),
+      this.iostat?.stop(),
+    ])
     for (const open of this.#tiers.values()) {
       await open
         .close()
@@ -319,11 +347,21 @@ export class Engine {
       this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)
       return
     }
-    const place = tier.target ?? `${tier.directory} on ${tier.filesystem}`
-    this.log.info(`tier ${name}: ${place}${tier.device ? `, device ${tier.device}` : ''}`)
+    await this.#announce(tier)
+  }
+
+  async #announce(tier: Tier): Promise<void> {
+    const { name, target, directory, filesystem, device, found } = tier
+    const place = target ?? `${directory} on ${filesystem}`
+    const how = found ? ', found' : ''
+    this.log.info(`tier ${name}: ${place}${device ? `, device ${device}` : ''}${how}`)
     await this.#arm(tier).catch((error) =>
       this.log.warn({ tier: name, err: error }, 'cgroups may not count I/O on this tier'),
     )
+  }
+
+  #configuredTiers(): Tier[] {
+    return [...this.#tiers.values()].map(({ tier }) => tier)
   }
 
   async #arm({ device }: Tier): Promise<void> {

@@ -29,8 +29,8 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
     const samples = await collectAll(collectors.filter(chosen), {
       procRoot: options.procRoot,
       sysRoot: options.sysRoot,
-      vms: engine.registry.records(),
-      knownVms: engine.registry.known(),
+      vms: engine.vms(),
+      knownVms: engine.knownVms(),
       tiers: engine.tiers(),
       studies: engine.activeStudies(),
       sampler: engine.sampler,

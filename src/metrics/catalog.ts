@@ -355,15 +355,19 @@ export const vmPhaseStart = gauge(
   'When the phase began, as Unix time.',
 )
 export const vmDemand = {
-  samples: counter('vm_demand_samples_total', ['vm', 'tier'], 'One-second samples of demand.'),
+  samples: counter(
+    'vm_demand_samples_total',
+    ['vm', 'tier', 'basis'],
+    'One-second samples of demand. basis is how it is known: operations (asked of qemu, times their cost on a rated tier, of direct drives) or device (time that the device was busy, times the share of its operations that the cgroup of the vm had). A vm has one basis on a tier.',
+  ),
   seconds: counter(
     'vm_demand_seconds_total',
-    ['vm', 'tier'],
+    ['vm', 'tier', 'basis'],
     'Device-seconds that the vm asked for, summed over samples: over samples_total, the mean.',
   ),
   squaredSeconds: counter(
     'vm_demand_squared_seconds_total',
-    ['vm', 'tier'],
+    ['vm', 'tier', 'basis'],
     'Squares of the samples, summed: for the variance.',
   ),
 }
@@ -407,17 +411,17 @@ export const tierSpace = {
 export const tierDemand = {
   samples: counter(
     'tier_demand_samples_total',
-    ['tier'],
-    'One-second samples of the demand of all vms on the tier.',
+    ['tier', 'basis'],
+    'One-second samples of the demand of all vms on the tier whose demand has this basis.',
   ),
   seconds: counter(
     'tier_demand_seconds_total',
-    ['tier'],
-    'Device-seconds that all vms asked for, summed over samples.',
+    ['tier', 'basis'],
+    'Device-seconds that these vms asked for, summed over samples.',
   ),
   squaredSeconds: counter(
     'tier_demand_squared_seconds_total',
-    ['tier'],
+    ['tier', 'basis'],
     'Squares of the samples, summed.',
   ),
 }

@@ -247,11 +247,12 @@ function setValue(file: string, value: string): Promise<void> {
 
 function directoryOf({ root }: IoHierarchy, path: string): string {
   const names = path.split('/')
-  if (names.every((name) => /^[\w@:.-]+$/.test(name) && !/^\.+$/.test(name))) {
+  // systemd writes a hyphen of a vm's name as \x2d; libvirt without systemd takes names as they are, spaces too.
+  if (names.every((name) => /^[^\p{Cc}]+$/u.test(name) && !/^\.+$/.test(name))) {
     return join(root, path)
   }
   throw new KvmioError(
-    `cgroup ${path}: expected names of letters, digits and _@:.- between slashes`,
+    `cgroup ${path}: expected names between slashes, none of them dots alone or with control characters`,
   )
 }
 

@@ -72,6 +72,13 @@ export function mapperName(path: string): string {
   return names.map((name) => name.replaceAll('-', '--')).join('-')
 }
 
+/** The group and the volume of a device mapper's name: a hyphen that stands alone is between the two. */
+export function volumeOf(mapperName: string): { group: string; volume: string } | undefined {
+  const [, group, volume] = /^((?:[^-]|--)+)-((?:[^-]|--)+)$/.exec(mapperName) ?? []
+  if (group === undefined || volume === undefined) return undefined
+  return { group: group.replaceAll('--', '-'), volume: volume.replaceAll('--', '-') }
+}
+
 /** A group has a row for each of its physical volumes. */
 export function parseVolumeGroups(text: string): VolumeGroup[] {
   const groups = new Map<string, VolumeGroup>()

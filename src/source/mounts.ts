@@ -42,8 +42,32 @@ export async function filesystemOf(
   const mount =
     longest(above.filter((mount) => mount.device === id)) ?? same.at(-1) ?? longest(above)
   if (!mount) throw new KvmioError(`no mount in /proc/self/mountinfo holds ${real}`)
-  const device = mount.device.startsWith('0:') ? await blockDeviceOf(mount.source) : mount.device
+  const device = await blockDeviceUnder(mount)
   return device === undefined ? { mount } : { mount, device }
+}
+
+/** MAJ:MIN of the block device under a mount; undefined where there is none. */
+export async function blockDeviceUnder({ device, source }: Mount): Promise<string | undefined> {
+  return device.startsWith('0:') ? await blockDeviceOf(source) : device
+}
+
+/** The mounts that a process sees, by the id that its open files name (fdinfo's mnt_id). */
+export async function readMountsById(procRoot: string, pid: number): Promise<Map<number, Mount>> {
+  const file = join(procRoot, String(pid), 'mountinfo')
+  const text = await readFile(file, 'utf8')
+  const ids = text.split('\n').filter((row) => row.trim() !== '')
+  const mounts = parseMounts(text, file)
+  return new Map(mounts.map((mount, index) => [Number.parseInt(ids[index]!, 10), mount]))
+}
+
+/** Where one of these mounts shows the same filesystem, best above the path: two processes may see it at two places. */
+export function sameFilesystem(
+  path: string,
+  { device }: Mount,
+  mounts: readonly Mount[],
+): Mount | undefined {
+  const same = mounts.filter((mount) => mount.device === device)
+  return longest(same.filter(({ mountPoint }) => isAbove(mountPoint, path))) ?? same[0]
 }
 
 /** The space of the filesystem that a file lies on, in bytes. */

@@ -21,10 +21,8 @@ async function engineOf(
     options: { procRoot, sysRoot, collectors: new Set(collectors) },
     own: createOwnMetrics(),
     log: createLog({ level: 'debug', format: 'json', destination }),
-    registry: {
-      records: () => vms,
-      known: () => vms.map((one) => ({ ...one, running: true })),
-    },
+    vms: () => vms,
+    knownVms: () => vms.map((one) => ({ ...one, running: true })),
     tiers: () => [],
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },

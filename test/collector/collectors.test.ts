@@ -410,9 +410,9 @@ t.test('tiers that are a device, or a volume group that nobody can ask', async (
   t.strictSame(valuesOf(samples, m.tierSpace.size), { bare: 1024 })
   t.strictSame(valuesOf(samples, m.tierSpace.free), {})
   t.strictSame(valuesOf(samples, m.tierInfo), {
-    'bare device   /dev/sdb': 1,
-    'net url   nbd://host/{vm}': 1,
-    'lvm volumeGroup   vg0': 1,
+    'bare device   /dev/sdb false': 1,
+    'net url   nbd://host/{vm} false': 1,
+    'lvm volumeGroup   vg0 false': 1,
   })
 })
 

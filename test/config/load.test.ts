@@ -117,6 +117,16 @@ t.test('a file that only others may read', { skip: root }, async (t) => {
   t.match(error.message, /cannot be read: EACCES/)
 })
 
+t.test('sockets of found vms are paths from the folder of the config', async (t) => {
+  const of = (qmp: string) =>
+    parseConfig(`discovery: { qemu: true, qmp: ${qmp} }\n`, FILE).discovery
+  t.strictSame(of("'qmp/{vm}.sock'"), { qemu: true, qmp: '/lab/qmp/{vm}.sock' })
+  t.strictSame(of('{ 100: /run/100.qmp, web1: web1.sock }'), {
+    qemu: true,
+    qmp: { 100: '/run/100.qmp', web1: '/lab/web1.sock' },
+  })
+})
+
 t.test('defaults are filled in and paths made absolute', async (t) => {
   const text = `tiers:
   local: { directory: ../images }
@@ -139,6 +149,7 @@ studies:
     file: FILE,
     state: '/lab/.kvmio',
     qemu: { binary: '/lab/bin/qemu', user: 61177 },
+    discovery: { qemu: false },
     tiers: { local: { directory: '/images' } },
     guests: {
       own: {

@@ -20,7 +20,7 @@ export interface Operations {
 export interface FakeVm extends Vm {
   operations: Record<string, Operations>
   /** Called before each answer: to fail, or to let time pass. */
-  beforeAnswer?: () => void
+  beforeAnswer?: () => void | Promise<void>
 }
 
 export function fakeDrive(more: Partial<Drive> = {}): Drive {
@@ -66,7 +66,7 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
     ...more,
     qmp: {
       async query() {
-        vm.beforeAnswer?.()
+        await vm.beforeAnswer?.()
         return Object.entries(vm.operations).map(([qdev, { reads, writes, flushes }]) => {
           const stats = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }
           return { qdev, stats }
