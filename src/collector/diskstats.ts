@@ -1,36 +1,65 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Backend } from '../attribution/records.ts'
 import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
+import type { Diskstat } from '../source/diskstats.ts'
 import { mapperName } from '../source/lvm.ts'
 import { readMounts } from '../source/mounts.ts'
 import { readBlockDevices, readRotational } from '../source/sysfs.ts'
 import type { Collector, Scrape } from './collector.ts'
 import { diskSamples } from './disk-samples.ts'
+import { KeptReading } from './kept-reading.ts'
 
-const ANSWER_MS = 100
+// What answers at all does so in a millisecond.
+const ANSWER_MS = 250
 
 /** The host's block devices: what they did, and how they stand on one another. */
 export function createDiskstatsCollector(): Collector {
+  const stacks = new KeptReading<StackedDevice[]>()
   const turning = new Turning()
-  return { name: 'diskstats', collect: (scrape) => collect(scrape, turning) }
+  return { name: 'diskstats', collect: (scrape) => collect(scrape, stacks, turning) }
 }
 
-async function collect(scrape: Scrape, turning: Turning): Promise<Sample[]> {
-  const { procRoot, sysRoot, sampler } = scrape
-  const [stats, devices, mounts] = await Promise.all([
-    sampler.readDevices(),
-    readBlockDevices(sysRoot),
-    readMounts(procRoot),
-  ])
-  const shown = shownDevices(stackDevices(devices, mounts), scrape)
-  await turning.ask(sysRoot, [...shown.keys()])
+async function collect(
+  scrape: Scrape,
+  stacks: KeptReading<StackedDevice[]>,
+  turning: Turning,
+): Promise<Sample[]> {
+  const stats = await scrape.devices()
+  const devices = await stacks.get(
+    keyOf(stats, scrape),
+    () => readStacks(scrape),
+    (error) => scrape.onError('diskstats', error),
+  )
+  const shown = shownDevices(devices, scrape)
+  await turning.ask(scrape, [...shown.keys()])
   return [
     ...stats
       .filter(({ device }) => shown.has(device))
       .flatMap((stat) => diskSamples(m.device, { device: stat.device }, stat)),
     ...[...shown.values()].flatMap((device) => infoSamples(device, turning.of(device.name))),
   ]
+}
+
+/** With a device, a tier or a drive that comes or goes, the stacks may be others. */
+function keyOf(stats: readonly Diskstat[], { tiers, vms }: Scrape): string {
+  return [
+    ...stats.map(({ major, minor, device }) => `${major}:${minor} ${device}`),
+    ...tiers.map(({ device, directory }) => `${device} ${directory}`),
+    ...vms.flatMap(({ drives }) => drives.map(({ backend }) => placeOf(backend))),
+  ].join('\n')
+}
+
+function placeOf(backend: Backend): string {
+  return backend.kind === 'url' ? '' : backend.path
+}
+
+async function readStacks({ procRoot, sysRoot, guard }: Scrape): Promise<StackedDevice[]> {
+  const [devices, mounts] = await Promise.all([
+    guard.run(`${sysRoot}/block`, ANSWER_MS, () => readBlockDevices(sysRoot)),
+    guard.run(`${procRoot}/self/mountinfo`, ANSWER_MS, () => readMounts(procRoot)),
+  ])
+  return stackDevices(devices, mounts)
 }
 
 /** What disks have said of themselves; each is asked once, and one that does not answer is waited for by nobody. */
@@ -42,16 +71,18 @@ class Turning {
   }
 
   /** Asks those that are new, a moment for the answer to be there in the same scrape. */
-  async ask(sysRoot: string, disks: readonly string[]): Promise<void> {
+  async ask({ sysRoot, guard }: Scrape, disks: readonly string[]): Promise<void> {
     for (const known of this.#answers.keys())
       if (!disks.includes(known)) this.#answers.delete(known)
     const fresh = disks.filter((disk) => !this.#answers.has(disk))
     if (fresh.length === 0) return
     const asked = fresh.map(async (disk) => {
       this.#answers.set(disk, undefined)
-      this.#answers.set(disk, await readRotational(sysRoot, disk))
+      const answer = (value: boolean | undefined) => this.#answers.set(disk, value)
+      const path = `${sysRoot}/block/${disk}/queue/rotational`
+      await guard.run(path, ANSWER_MS, () => readRotational(sysRoot, disk).then(answer))
     })
-    await Promise.race([Promise.allSettled(asked), sleep(ANSWER_MS)])
+    await Promise.allSettled(asked)
   }
 }
 
