@@ -54,6 +54,8 @@ export interface Drive {
   extendedL2?: boolean
   /** How many images lie under its own. */
   backing?: number
+  /** These, the one right under its own first; absent where they are not known. */
+  backingImages?: readonly { format: string; backend: Backend }[]
   cache: string
   /** Whether it passes the host's page cache by (O_DIRECT): what qemu issues is what the device gets. */
   direct: boolean
@@ -65,6 +67,8 @@ export interface Drive {
   /** Absent where it is qemu's own number. */
   queues?: number
   throttle?: Throttle
+  /** As the guest sees it, bytes; absent where that is not known. */
+  sizeBytes?: number
   backend: Backend
   /** The id of qemu's device, as `qdev` in query-blockstats begins or ends with it. */
   id: string

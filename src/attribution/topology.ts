@@ -1,35 +1,59 @@
-import type { Mount } from '../source/mounts.ts'
+import type { Diskstat } from '../source/diskstats.ts'
 import type { BlockDevice } from '../source/sysfs.ts'
+import { placeImage, type StorageFacts } from './images.ts'
 
 /** A block device in its stack. */
 export interface StackedDevice extends BlockDevice {
-  /** What it stands on, the disk under a loop device's file included. */
+  /** What it stands on, the devices under a loop device's file included. */
   parents: string[]
   /** At the bottom: a transaction summed over leaves is counted once. */
   leaf: boolean
+  /** The leaves that it stands on; a leaf stands on itself. */
+  leaves: string[]
 }
 
-/** Joins loop devices to the disk that holds their file, and marks the bottom of every stack. */
-export function stackDevices(
-  devices: readonly BlockDevice[],
-  mounts: readonly Mount[],
-): StackedDevice[] {
-  const byNumber = new Map(
-    devices.map((device) => [`${device.major}:${device.minor}`, device.name]),
+/** Joins loop devices to what holds their file, and finds the bottom of every stack. */
+export function stackDevices(facts: StorageFacts): StackedDevice[] {
+  const names = new Set(facts.devices.map(({ name }) => name))
+  const under = new Map(
+    facts.devices.map((device) => {
+      // One that went while the others were read has no line of its own.
+      const parents = device.parents.filter((parent) => names.has(parent))
+      return [device.name, [...parents, ...underFile(device, facts)]]
+    }),
   )
-  return devices.map((device) => {
-    const under =
-      device.backingFile && byNumber.get(mountOf(device.backingFile, mounts)?.device ?? '')
-    const parents = under ? [...device.parents, under] : device.parents
-    return { ...device, parents, leaf: parents.length === 0 }
+  const leavesOf = (name: string): string[] => {
+    const parents = under.get(name) ?? []
+    return parents.length === 0 ? [name] : [...new Set(parents.flatMap(leavesOf))]
+  }
+  return facts.devices.map((device) => {
+    const parents = under.get(device.name) ?? []
+    return { ...device, parents, leaf: parents.length === 0, leaves: leavesOf(device.name) }
   })
 }
 
-function mountOf(file: string, mounts: readonly Mount[]): Mount | undefined {
-  return mounts
-    .filter(({ mountPoint }) => mountPoint === '/' || file.startsWith(`${mountPoint}/`))
-    .reduce<Mount | undefined>(
-      (best, mount) => (!best || mount.mountPoint.length >= best.mountPoint.length ? mount : best),
-      undefined,
-    )
+function underFile({ backingFile }: BlockDevice, facts: StorageFacts): readonly string[] {
+  return backingFile === undefined ? [] : placeImage({ path: backingFile }, facts).devices
+}
+
+/**
+ * Devices with a line of zeros in /proc/diskstats that do work: an nvme namespace of several paths, and its partitions,
+ * before kernel 6.2 (nvme_mpath_start_request). Their paths alone count.
+ */
+export function uncountedDevices(
+  devices: readonly BlockDevice[],
+  stats: readonly Diskstat[],
+): Set<string> {
+  const counts = new Set(
+    stats.flatMap(({ device, readsCompleted, writesCompleted }) =>
+      readsCompleted + writesCompleted > 0 ? [device] : [],
+    ),
+  )
+  const heads = devices.flatMap(({ name, kind, parents }) =>
+    kind === 'disk' && !counts.has(name) && parents.some((path) => counts.has(path)) ? [name] : [],
+  )
+  const parts = devices.filter(({ kind, parents }) => {
+    return kind === 'partition' && parents.some((disk) => heads.includes(disk))
+  })
+  return new Set([...heads, ...parts.map(({ name }) => name)])
 }

@@ -20,7 +20,12 @@ import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
-import { MemorySampler } from '../sampler/memory-sampler.ts'
+import { createImageReader, type ImageReader } from '../sampler/image-reader.ts'
+import {
+  createDescriptorReader,
+  createMemoryReader,
+  type ProcessReader,
+} from '../sampler/process-readers.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
 import {
   armCgroup,
@@ -30,8 +35,10 @@ import {
   ioHierarchyAt,
   removeCgroup,
 } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
+import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
@@ -55,8 +62,10 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
-  readonly memorySampler: MemorySampler
   readonly guard = new HangGuard()
+  readonly memory: ProcessReader<ProportionalMemory>
+  readonly descriptors: ProcessReader<Descriptors>
+  readonly images: ImageReader
   readonly discovery: Discovery
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
@@ -119,8 +128,11 @@ export class Engine {
       log.debug({ source, err: error }, 'a reading of the sampler was missed')
     }
     const vms = () => this.vms()
-    const { guard } = this
-    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, guard, vms, onError })
+    const { procRoot, sysRoot } = options
+    const reading = { guard: this.guard, onError }
+    this.memory = createMemoryReader({ procRoot, vms, ...reading })
+    this.descriptors = createDescriptorReader({ procRoot, vms, ...reading })
+    this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), ...reading })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
@@ -172,7 +184,7 @@ export class Engine {
     )
     await this.discovery.start()
     this.sampler.start()
-    this.memorySampler.start()
+    for (const reader of this.#slowReaders) reader.start()
     this.iostat?.start()
     return unfinished
   }
@@ -252,12 +264,8 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([
-      this.sampler.stop(),
-      this.memorySampler.stop(),
-      this.discovery.stop(),
-      this.iostat?.stop(),
-    ])
+    const readers = [this.sampler, ...this.#slowReaders, this.discovery, this.iostat]
+    await Promise.all(readers.map((reader) => reader?.stop()))
     for (const open of this.#tiers.values()) {
       await open
         .close()
@@ -381,6 +389,10 @@ export class Engine {
       cgroup,
       keep,
     })
+  }
+
+  get #slowReaders() {
+    return [this.memory, this.descriptors, this.images]
   }
 
   get #functions(): FunctionContext {

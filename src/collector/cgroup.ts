@@ -1,9 +1,10 @@
 import * as m from '../metrics/catalog.ts'
-import { sample } from '../metrics/family.ts'
-import { readCgroupIo } from '../source/cgroup.ts'
+import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
+import { readCgroupIo, readCgroupPressure } from '../source/cgroup.ts'
+import type { Pressure } from '../source/pressure.ts'
 import { type Collector, collectEach } from './collector.ts'
 
-/** Each vm's share of each device. Where the host has no I/O cgroups there are no series. */
+/** Each vm's share of each device, and how long it waited. Where the host has no I/O cgroups there are no series. */
 export const cgroup: Collector = {
   name: 'cgroup',
 
@@ -17,7 +18,11 @@ export const cgroup: Collector = {
     return await collectEach('cgroup', scrape.vms, scrape, async (vm) => {
       if (vm.cgroup === undefined) return []
       const cached = vm.drives.some(({ direct }) => !direct)
-      return (await readCgroupIo(hierarchy, vm.cgroup)).flatMap((io) => {
+      const [shares, pressure] = await Promise.all([
+        readCgroupIo(hierarchy, vm.cgroup),
+        readCgroupPressure(hierarchy, vm.cgroup),
+      ])
+      const ofDevices = shares.flatMap((io) => {
         const device = names.get(io.device)
         if (device === undefined) return []
         const labels = { vm: vm.name, device }
@@ -32,6 +37,14 @@ export const cgroup: Collector = {
           sample(m.vmDevice.writtenBytes, labels, io.writtenBytes),
         ]
       })
+      return [...ofDevices, ...pressureSamples(vm.name, pressure)]
     })
   },
+}
+
+function pressureSamples(vm: string, pressure: Pressure | undefined): Sample[] {
+  return [
+    ...sampleIfGiven(m.vmPressure.waiting, { vm }, pressure?.waitingSeconds),
+    ...sampleIfGiven(m.vmPressure.stalled, { vm }, pressure?.stalledSeconds),
+  ]
 }

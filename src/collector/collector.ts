@@ -4,11 +4,14 @@ import { DeadlineError } from '../lib/errors.ts'
 import type { HangGuard } from '../lib/hang-guard.ts'
 import { collectorSeconds, collectorSuccess } from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
-import type { MemorySampler } from '../sampler/memory-sampler.ts'
+import type { ImageReader } from '../sampler/image-reader.ts'
+import type { ProcessReader } from '../sampler/process-readers.ts'
 import type { Sampler } from '../sampler/sampler.ts'
 import type { IoHierarchy } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import type { Diskstat } from '../source/diskstats.ts'
 import type { IostatReader } from '../source/iostat.ts'
+import type { ProportionalMemory } from '../source/smaps.ts'
 
 /** What a collector may look at; nothing else is global. */
 export interface Scrape {
@@ -23,7 +26,10 @@ export interface Scrape {
   sampler: Sampler
   /** /proc/diskstats, read once for all that look at it. */
   devices(): Promise<readonly Diskstat[]>
-  memorySampler: Pick<MemorySampler, 'of'>
+  /** Of each qemu, as it was last read at a slow pace. */
+  memory: Pick<ProcessReader<ProportionalMemory>, 'of'>
+  descriptors: Pick<ProcessReader<Descriptors>, 'of'>
+  images: Pick<ImageReader, 'of'>
   journal: Journal
   iostat?: IostatReader
   hierarchy?: IoHierarchy

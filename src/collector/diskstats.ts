@@ -1,94 +1,113 @@
-import type { Backend } from '../attribution/records.ts'
+import type { StorageFacts } from '../attribution/images.ts'
 import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import type { Diskstat } from '../source/diskstats.ts'
-import { mapperName } from '../source/lvm.ts'
+import { type ImageFile, readImageFile } from '../source/image-file.ts'
 import { readMounts } from '../source/mounts.ts'
-import { readBlockDevices, readRotational } from '../source/sysfs.ts'
+import {
+  type BlockDevice,
+  readBlockDevices,
+  readFilesystemGroups,
+  readRotational,
+} from '../source/sysfs.ts'
 import type { Collector, Scrape } from './collector.ts'
 import { diskSamples } from './disk-samples.ts'
+import { type DriveImage, driveImages, imageSample, pathsOf, placeOf } from './drive-images.ts'
 import { KeptReading } from './kept-reading.ts'
+import { OnceAsked } from './once-asked.ts'
 
 // What answers at all does so in a millisecond.
 const ANSWER_MS = 250
 
-/** The host's block devices: what they did, and how they stand on one another. */
+/** The host's block devices: what they did, how they stand on one another, and which images lie on them. */
 export function createDiskstatsCollector(): Collector {
-  const stacks = new KeptReading<StackedDevice[]>()
-  const turning = new Turning()
-  return { name: 'diskstats', collect: (scrape) => collect(scrape, stacks, turning) }
+  const kept: Kept = {
+    stacks: new KeptReading(),
+    turning: new OnceAsked(),
+    files: new OnceAsked(),
+  }
+  return { name: 'diskstats', collect: (scrape) => collect(scrape, kept) }
 }
 
-async function collect(
-  scrape: Scrape,
-  stacks: KeptReading<StackedDevice[]>,
-  turning: Turning,
-): Promise<Sample[]> {
+/** What stays from scrape to scrape. */
+interface Kept {
+  stacks: KeptReading<Stacks>
+  turning: OnceAsked<boolean | undefined>
+  files: OnceAsked<ImageFile>
+}
+
+interface Stacks {
+  facts: StorageFacts
+  devices: readonly StackedDevice[]
+}
+
+async function collect(scrape: Scrape, { stacks, turning, files }: Kept): Promise<Sample[]> {
+  const { sysRoot, guard } = scrape
   const stats = await scrape.devices()
-  const devices = await stacks.get(
-    keyOf(stats, scrape),
+  const images = driveImages(scrape.vms)
+  const { facts, devices } = await stacks.get(
+    keyOf(stats, images, scrape),
     () => readStacks(scrape),
     (error) => scrape.onError('diskstats', error),
   )
-  const shown = shownDevices(devices, scrape)
-  await turning.ask(scrape, [...shown.keys()])
+  const inItsTime = Number.POSITIVE_INFINITY
+  await files.ask(images.flatMap(pathsOf), (path) =>
+    guard.run(path, inItsTime, () => readImageFile(path)),
+  )
+  const places = images.map((image) => placeOf(image, (path) => files.of(path), facts))
+  const shown = shownDevices(
+    devices,
+    places.flatMap(({ devices }) => devices),
+    scrape,
+  )
+  await turning.ask([...shown.keys()], (disk) =>
+    guard.run(`${disk} queue`, inItsTime, () => readRotational(sysRoot, disk)),
+  )
   return [
     ...stats
       .filter(({ device }) => shown.has(device))
       .flatMap((stat) => diskSamples(m.device, { device: stat.device }, stat)),
     ...[...shown.values()].flatMap((device) => infoSamples(device, turning.of(device.name))),
+    ...images.map((image, index) => imageSample(image, places[index]!)),
   ]
 }
 
-/** With a device, a tier or a drive that comes or goes, the stacks may be others. */
-function keyOf(stats: readonly Diskstat[], { tiers, vms }: Scrape): string {
+/** With a device, a tier or an image that comes or goes, the stacks may be others. */
+function keyOf(
+  stats: readonly Diskstat[],
+  images: readonly DriveImage[],
+  { tiers }: Scrape,
+): string {
   return [
     ...stats.map(({ major, minor, device }) => `${major}:${minor} ${device}`),
     ...tiers.map(({ device, directory }) => `${device} ${directory}`),
-    ...vms.flatMap(({ drives }) => drives.map(({ backend }) => placeOf(backend))),
+    ...images.flatMap(pathsOf),
   ].join('\n')
 }
 
-function placeOf(backend: Backend): string {
-  return backend.kind === 'url' ? '' : backend.path
-}
-
-async function readStacks({ procRoot, sysRoot, guard }: Scrape): Promise<StackedDevice[]> {
-  const [devices, mounts] = await Promise.all([
-    guard.run(`${sysRoot}/block`, ANSWER_MS, () => readBlockDevices(sysRoot)),
-    guard.run(`${procRoot}/self/mountinfo`, ANSWER_MS, () => readMounts(procRoot)),
-  ])
-  return stackDevices(devices, mounts)
-}
-
-/** What disks have said of themselves; each is asked once, and one that does not answer is waited for by nobody. */
-class Turning {
-  readonly #answers = new Map<string, boolean | undefined>()
-
-  of(disk: string): boolean | undefined {
-    return this.#answers.get(disk)
-  }
-
-  /** Asks those that are new, a moment for the answer to be there in the same scrape. */
-  async ask({ sysRoot, guard }: Scrape, disks: readonly string[]): Promise<void> {
-    for (const known of this.#answers.keys())
-      if (!disks.includes(known)) this.#answers.delete(known)
-    const fresh = disks.filter((disk) => !this.#answers.has(disk))
-    if (fresh.length === 0) return
-    const asked = fresh.map(async (disk) => {
-      this.#answers.set(disk, undefined)
-      const answer = (value: boolean | undefined) => this.#answers.set(disk, value)
-      const path = `${sysRoot}/block/${disk}/queue/rotational`
-      await guard.run(path, ANSWER_MS, () => readRotational(sysRoot, disk).then(answer))
+async function readStacks(scrape: Scrape): Promise<Stacks> {
+  const { procRoot, sysRoot, guard } = scrape
+  const inTime = <T>(key: string, read: () => Promise<T>) => guard.run(key, ANSWER_MS, read)
+  // A disk that does not answer costs its own line, and no other's.
+  const orNone = (path: string, read: () => Promise<BlockDevice[]>) =>
+    inTime(path, read).catch((error) => {
+      scrape.onError('diskstats', error)
+      return []
     })
-    await Promise.allSettled(asked)
-  }
+  const [mounts, devices, groups] = await Promise.all([
+    inTime(`${procRoot}/self/mountinfo`, () => readMounts(procRoot)),
+    readBlockDevices(sysRoot, orNone),
+    inTime(`${sysRoot}/fs/btrfs`, () => readFilesystemGroups(sysRoot)),
+  ])
+  const facts = { mounts, devices, groups }
+  return { facts, devices: stackDevices(facts) }
 }
 
-/** Those that the filter lets through, those of the tiers and of drives, and all that these stand on. */
+/** Those that the filter lets through, those of the tiers and of images, and all that these stand on. */
 function shownDevices(
   devices: readonly StackedDevice[],
+  ofImages: readonly string[],
   scrape: Scrape,
 ): Map<string, StackedDevice> {
   const byName = new Map(devices.map((device) => [device.name, device]))
@@ -101,27 +120,28 @@ function shownDevices(
   }
   for (const { name } of devices) if (scrape.showsDevice(name)) show(name)
   for (const { device } of scrape.tiers) if (device !== undefined) show(device)
-  const mapped = new Map(devices.map(({ label, name }) => [label, name]))
-  for (const { backend } of scrape.vms.flatMap(({ drives }) => drives)) {
-    const volume = backend.kind === 'device' ? mapped.get(mapperName(backend.path)) : undefined
-    if (volume !== undefined) show(volume)
-  }
+  for (const name of ofImages) show(name)
   return shown
 }
 
 function infoSamples(device: StackedDevice, rotational: boolean | undefined): Sample[] {
-  const { name, label, major, minor, kind, leaf, parents } = device
+  const { name, label, major, minor, kind, volume, level, leaf, parents, leaves } = device
   const info = {
     device: name,
-    major: String(major),
-    minor: String(minor),
+    major: String(major ?? ''),
+    minor: String(minor ?? ''),
     kind,
     name: label ?? '',
+    vg_name: volume?.group ?? '',
+    lv_name: volume?.name ?? '',
+    lv_layer: volume?.layer ?? '',
+    level: level ?? '',
     rotational: rotational === undefined ? '' : String(rotational),
     leaf: String(leaf),
   }
   return [
     sample(m.deviceInfo, info, 1),
     ...parents.map((parent) => sample(m.deviceParentInfo, { device: name, parent }, 1)),
+    ...leaves.map((leaf) => sample(m.deviceLeafInfo, { device: name, leaf }, 1)),
   ]
 }

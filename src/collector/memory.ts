@@ -9,9 +9,9 @@ export const memory: Collector = {
   name: 'memory',
 
   async collect(scrape) {
-    const { vms, memorySampler } = scrape
+    const { vms } = scrape
     const ofHost = vms.flatMap(({ name, pid, memoryBytes }) => {
-      const taken = memorySampler.of(pid)
+      const taken = scrape.memory.of(pid)
       return [
         ...sampleIfGiven(m.vmMemory, { vm: name }, memoryBytes),
         ...sampleIfGiven(m.vmProcess.proportionalBytes, { vm: name }, taken?.totalBytes),

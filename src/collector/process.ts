@@ -10,6 +10,7 @@ export const process: Collector = {
   collect: (scrape) =>
     collectEach('process', scrape.vms, scrape, async ({ name, pid }) => {
       const labels = { vm: name }
+      const files = scrape.descriptors.of(pid)
       const [io, stat] = await Promise.all([
         readProcIo(scrape.procRoot, pid),
         readProcStat(scrape.procRoot, pid),
@@ -19,7 +20,11 @@ export const process: Collector = {
         sample(m.vmProcess.writtenBytes, labels, io.writtenBytes),
         sample(m.vmProcess.cancelledBytes, labels, io.cancelledBytes),
         sample(m.vmProcess.cpuSeconds, labels, stat.cpuSeconds),
+        sample(m.vmProcess.majorFaults, labels, stat.majorFaults),
+        sample(m.vmProcess.threads, labels, stat.threads),
         ...sampleIfGiven(m.vmProcess.residentBytes, labels, stat.residentBytes),
+        ...sampleIfGiven(m.vmProcess.descriptors, labels, files?.open),
+        ...sampleIfGiven(m.vmProcess.descriptorLimit, labels, files?.limit),
       ]
     }),
 }

@@ -64,7 +64,13 @@ async function readTierSpace(tier: Tier, scrape: Scrape): Promise<Space | undefi
   const { name, directory, volumeGroup } = tier
   const read = volumeGroup
     ? () => readGroupSpace(volumeGroup.name, volumeGroup.thinPool)
-    : directory !== undefined && (() => readSpace(directory))
+    : directory !== undefined && (() => spaceOf(directory))
   if (!read) return undefined
   return await scrape.guard.run(`the space of tier ${name}`, sourceTimeoutMs(scrape), read)
+}
+
+async function spaceOf(directory: string): Promise<Space | undefined> {
+  const space = await readSpace(directory)
+  // Some network filesystems do not say: statfs(2) has zeros, and df a dash.
+  return space.sizeBytes > 0 ? space : undefined
 }

@@ -2,6 +2,7 @@ import type { Drive, KnownVm, PassthroughDrive, Throttle } from '../attribution/
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import type { Collector } from './collector.ts'
+import { throttleSamples } from './throttle-samples.ts'
 
 /** What each vm is, how far it has come and how it went last. */
 export const vm: Collector = {
@@ -26,6 +27,7 @@ function vmSamples(vm: KnownVm): Sample[] {
   return [
     sample(m.vmInfo, info, 1),
     ...drives.map((drive) => driveInfo(name, drive)),
+    ...drives.flatMap((drive) => throttleSamples(name, drive)),
     ...passthrough.map((drive) => passedInfo(name, drive)),
     ...(outcome === undefined ? [] : [sample(m.vmOutcome, { ...of, outcome }, 1)]),
     ...(phase

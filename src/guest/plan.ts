@@ -145,6 +145,7 @@ export function identityOf(plan: VmPlan): VmIdentity {
   const drives = plan.drives.map((drive) => ({
     ...drive,
     backing: drive.backing.length,
+    backingImages: drive.backing.toReversed(),
     id: driveId(drive),
     direct: CACHE_MODES[drive.cache].direct,
   }))

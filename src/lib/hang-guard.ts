@@ -28,7 +28,7 @@ export class HangGuard {
   }
 
   /**
-   * Does the work, and waits for it until the deadline. Who asks for the same (a path, as a rule) while it is under way
+   * Does the work, and waits for it until the deadline, if it is finite. Who asks for the same (a path, as a rule) while it is under way
    * waits for that one, until the deadline as counted from its begin: at once too late, when it hangs.
    */
   run<T>(key: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
@@ -42,10 +42,11 @@ export class HangGuard {
         const taken = result as Promise<T>
         taken.then(resolve, reject).finally(() => clearTimeout(timer))
       }
-      const timer = setTimeout(() => {
+      const expire = () => {
         this.#queue.delete(start)
         reject(this.#late(key, since))
-      }, leftMs)
+      }
+      const timer = Number.isFinite(leftMs) ? setTimeout(expire, leftMs) : undefined
       this.#queue.add(start)
       if (begun) this.#start(start)
       else this.#startNext()

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, KvmioError, messageOf, ParseError } from '../lib/errors.ts'
 import { readKernelText } from './kernel-text.ts'
 import { readMounts } from './mounts.ts'
+import { type Pressure, readPressure } from './pressure.ts'
 import { wholeNumber } from './whole-number.ts'
 
 /** Where cgroups that count I/O are made. */
@@ -117,6 +118,15 @@ export async function readCgroupIo(hierarchy: IoHierarchy, path: string): Promis
   }) as [string, string]
   const [serviced, bytes] = await Promise.all(files.map((file) => readKernelText(file)))
   return parseBlkio(serviced!, bytes!, files)
+}
+
+/** How long the tasks of a cgroup have waited for I/O; v1 does not know. */
+export async function readCgroupPressure(
+  hierarchy: IoHierarchy,
+  path: string,
+): Promise<Pressure | undefined> {
+  if (hierarchy.version === 1) return undefined
+  return await readPressure(join(directoryOf(hierarchy, path), 'io.pressure'))
 }
 
 /** v1's blkio.throttle.io_serviced_recursive and io_service_bytes_recursive. */

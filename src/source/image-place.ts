@@ -98,7 +98,7 @@ export class ImagePlaces {
       const place = {
         kind: 'volume' as const,
         group: volume.group,
-        path: `/dev/${volume.group}/${volume.volume}`,
+        path: `/dev/${volume.group}/${volume.name}`,
       }
       return device === undefined || more.length > 0 ? place : { ...place, device }
     }

@@ -36,11 +36,7 @@ export async function filesystemOf(
   mounts: readonly Mount[],
 ): Promise<{ mount: Mount; device?: string }> {
   const [real, { dev }] = await Promise.all([realpath(path), stat(path, { bigint: true })])
-  const id = deviceNumber(dev)
-  const above = mounts.filter(({ mountPoint }) => isAbove(mountPoint, real))
-  const same = mounts.filter((mount) => mount.device === id)
-  const mount =
-    longest(above.filter((mount) => mount.device === id)) ?? same.at(-1) ?? longest(above)
+  const mount = mountOf(real, mounts, deviceNumber(dev))
   if (!mount) throw new KvmioError(`no mount in /proc/self/mountinfo holds ${real}`)
   const device = await blockDeviceUnder(mount)
   return device === undefined ? { mount } : { mount, device }
@@ -67,7 +63,21 @@ export function sameFilesystem(
   mounts: readonly Mount[],
 ): Mount | undefined {
   const same = mounts.filter((mount) => mount.device === device)
-  return longest(same.filter(({ mountPoint }) => isAbove(mountPoint, path))) ?? same[0]
+  return longestAbove(path, same) ?? same[0]
+}
+
+/**
+ * The mount that a path is in: of those with the number that stat() gives, a bind mount among them, the one with the
+ * longest mount point above the path; of two at one mount point the later one, which hides the earlier.
+ */
+export function mountOf(
+  path: string,
+  mounts: readonly Mount[],
+  number?: string,
+): Mount | undefined {
+  const same = mounts.filter(({ device }) => device === number)
+  // The path may be of another mount namespace; and each subvolume of btrfs has a number that no mount has.
+  return longestAbove(path, same) ?? same.at(-1) ?? longestAbove(path, mounts)
 }
 
 /** The space of the filesystem that a file lies on, in bytes. */
@@ -113,15 +123,15 @@ export function unescaped(field: string): string {
   return field.replace(/\\([0-3][0-7]{2})/g, (_, code) => String.fromCharCode(parseInt(code, 8)))
 }
 
-function isAbove(mountPoint: string, path: string): boolean {
-  return mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
-}
-
-/** Of two at one mount point the later one hides the earlier. */
-function longest(mounts: readonly Mount[]): Mount | undefined {
-  return mounts.reduce<Mount | undefined>((best, mount) => {
-    return best && best.mountPoint.length > mount.mountPoint.length ? best : mount
-  }, undefined)
+function longestAbove(path: string, mounts: readonly Mount[]): Mount | undefined {
+  const above = mounts.filter(
+    ({ mountPoint }) =>
+      mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`),
+  )
+  return above.reduce<Mount | undefined>(
+    (best, mount) => (best && best.mountPoint.length > mount.mountPoint.length ? best : mount),
+    undefined,
+  )
 }
 
 /** btrfs: the mount has a device number that is no device's, but its source is the block device. */

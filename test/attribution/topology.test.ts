@@ -21,7 +21,7 @@ const VDA = disk('vda', 254, 0)
 const VDB = disk('vdb', 254, 16)
 
 function parentsOfLoop(file: string, ...mounts: Mount[]): string[] {
-  const [first] = stackDevices([loop(file), VDA, VDB], mounts)
+  const [first] = stackDevices({ devices: [loop(file), VDA, VDB], mounts, groups: [] })
   return first?.parents ?? []
 }
 
@@ -44,7 +44,7 @@ t.test('a loop device stands on the disk that holds its file', async (t) => {
 
 t.test('a file on no disk of its own makes the loop device a leaf', async (t) => {
   for (const mounts of [[], [mount('/', '0:42')]]) {
-    const [first] = stackDevices([loop('/tmp/disk.img'), VDA], mounts)
+    const [first] = stackDevices({ devices: [loop('/tmp/disk.img'), VDA], mounts, groups: [] })
     t.strictSame(first?.parents, [])
     t.equal(first?.leaf, true)
   }
@@ -53,7 +53,7 @@ t.test('a file on no disk of its own makes the loop device a leaf', async (t) =>
 t.test('only the bottom of a stack is a leaf', async (t) => {
   const partition = disk('vda1', 254, 1, { kind: 'partition', parents: ['vda'] })
   const mounts = [mount('/', '254:1')]
-  const stacked = stackDevices([loop('/disk.img'), partition, VDA], mounts)
+  const stacked = stackDevices({ devices: [loop('/disk.img'), partition, VDA], mounts, groups: [] })
   t.strictSame(
     stacked.map(({ name, parents, leaf }) => ({ name, parents, leaf })),
     [
@@ -66,7 +66,7 @@ t.test('only the bottom of a stack is a leaf', async (t) => {
 
 t.test('a recorded stack: every device ends at a leaf', async (t) => {
   const devices = await readBlockDevices(fixture('constructed-stack/sys'))
-  const stacked = stackDevices(devices, [])
+  const stacked = stackDevices({ devices, mounts: [], groups: [] })
   const byName = new Map(stacked.map((device) => [device.name, device]))
   for (const { name, parents, leaf } of stacked) {
     t.equal(leaf, parents.length === 0, name)

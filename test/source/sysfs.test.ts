@@ -2,7 +2,12 @@ import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { readDiskstats } from '../../src/source/diskstats.ts'
-import { type BlockDevice, readBlockDevices, readRotational } from '../../src/source/sysfs.ts'
+import {
+  type BlockDevice,
+  readBlockDevices,
+  readFilesystemGroups,
+  readRotational,
+} from '../../src/source/sysfs.ts'
 import { fixture } from './fixtures.ts'
 
 t.test('reads a recorded host', async (t) => {
@@ -16,6 +21,7 @@ t.test('reads a recorded host', async (t) => {
 t.test('reads a stack of devices', async (t) => {
   const devices = await readBlockDevices(fixture('constructed-stack/sys'))
   t.strictSame(devices, [
+    { name: 'nvme0c0n1', kind: 'path', parents: [] },
     { name: 'ram0', major: 1, minor: 0, kind: 'ram', parents: [] },
     { name: 'fd0', major: 2, minor: 0, kind: 'floppy', parents: [] },
     {
@@ -31,7 +37,14 @@ t.test('reads a stack of devices', async (t) => {
     { name: 'sda1', major: 8, minor: 1, kind: 'partition', parents: ['sda'] },
     { name: 'sda2', major: 8, minor: 2, kind: 'partition', parents: ['sda'] },
     { name: 'sdb', major: 8, minor: 16, kind: 'disk', parents: [] },
-    { name: 'md127', major: 9, minor: 127, kind: 'md', parents: ['sda2', 'sdb'] },
+    {
+      name: 'md127',
+      major: 9,
+      minor: 127,
+      kind: 'md',
+      level: 'raid1',
+      parents: ['sda2', 'sdb'],
+    },
     { name: 'sr0', major: 11, minor: 0, kind: 'optical', parents: [] },
     { name: 'nbd0', major: 43, minor: 0, kind: 'nbd', parents: [] },
     { name: 'cciss/c0d0', major: 104, minor: 0, kind: 'disk', parents: [] },
@@ -51,7 +64,7 @@ t.test('reads a stack of devices', async (t) => {
       label: 'vg0-images',
       parents: ['md127'],
     },
-    { name: 'nvme0n1', major: 259, minor: 0, kind: 'disk', parents: [] },
+    { name: 'nvme0n1', major: 259, minor: 0, kind: 'disk', parents: ['nvme0c0n1'] },
     {
       name: 'nvme0n1p1',
       major: 259,
@@ -60,6 +73,38 @@ t.test('reads a stack of devices', async (t) => {
       parents: ['nvme0n1'],
     },
   ] satisfies BlockDevice[])
+})
+
+t.test('reads what a device mapper and md say of themselves', async (t) => {
+  const devices = await readBlockDevices(fixture('recorded-stack-6.1/sys'))
+  const rows = devices.flatMap(({ name, kind, label, level, volume }) => {
+    const { group = '', name: lv = '', layer = '' } = volume ?? {}
+    return label === undefined && level === undefined
+      ? []
+      : [`${name} ${kind} ${[label, group, lv, layer, level].filter(Boolean).join(' ')}`]
+  })
+  t.strictSame(rows, [
+    'md0 md raid1',
+    'dm-0 crypt crypt-0',
+    'dm-1 lvm vg--a-lv vg-a lv',
+    'dm-2 lvm vg--a-vm----1 vg-a vm--1',
+    'dm-3 lvm vg--a-pool0_tmeta vg-a pool0_tmeta',
+    'dm-4 lvm vg--a-pool0_tdata vg-a pool0_tdata',
+    'dm-5 lvm vg--a-pool0-tpool vg-a pool0 tpool',
+    'dm-6 lvm vg--a-pool0 vg-a pool0',
+    'dm-7 lvm vg--a-thin1 vg-a thin1',
+    'dm-8 lvm vg--a-origin vg-a origin',
+    'dm-9 lvm vg--a-origin-real vg-a origin real',
+    'dm-10 lvm vg--a-snap-cow vg-a snap cow',
+    'dm-11 lvm vg--a-snap vg-a snap',
+    'dm-12 multipath mpatha',
+    'dm-13 partition mpatha-part1',
+  ])
+})
+
+t.test('reads which devices a btrfs has', async (t) => {
+  t.strictSame(await readFilesystemGroups(fixture('recorded-stack-6.1/sys')), [['vdb', 'vdc']])
+  t.strictSame(await readFilesystemGroups(fixture('constructed-stack/sys')), [])
 })
 
 t.test('whether a disk turns', async (t) => {
