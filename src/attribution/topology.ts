@@ -1,4 +1,3 @@
-import type { Diskstat } from '../source/diskstats.ts'
 import type { BlockDevice } from '../source/sysfs.ts'
 import { placeImage, type StorageFacts } from './images.ts'
 
@@ -34,26 +33,4 @@ export function stackDevices(facts: StorageFacts): StackedDevice[] {
 
 function underFile({ backingFile }: BlockDevice, facts: StorageFacts): readonly string[] {
   return backingFile === undefined ? [] : placeImage({ path: backingFile }, facts).devices
-}
-
-/**
- * Devices with a line of zeros in /proc/diskstats that do work: an nvme namespace of several paths, and its partitions,
- * before kernel 6.2 (nvme_mpath_start_request). Their paths alone count.
- */
-export function uncountedDevices(
-  devices: readonly BlockDevice[],
-  stats: readonly Diskstat[],
-): Set<string> {
-  const counts = new Set(
-    stats.flatMap(({ device, readsCompleted, writesCompleted }) =>
-      readsCompleted + writesCompleted > 0 ? [device] : [],
-    ),
-  )
-  const heads = devices.flatMap(({ name, kind, parents }) =>
-    kind === 'disk' && !counts.has(name) && parents.some((path) => counts.has(path)) ? [name] : [],
-  )
-  const parts = devices.filter(({ kind, parents }) => {
-    return kind === 'partition' && parents.some((disk) => heads.includes(disk))
-  })
-  return new Set([...heads, ...parts.map(({ name }) => name)])
 }

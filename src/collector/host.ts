@@ -16,7 +16,7 @@ export const host: Collector = {
     ])
     return [
       sample(m.host.memoryTotal, {}, memory.totalBytes),
-      sample(m.host.memoryAvailable, {}, memory.availableBytes),
+      ...sampleIfGiven(m.host.memoryAvailable, {}, memory.availableBytes),
       sample(m.host.dirty, {}, memory.dirtyBytes),
       sample(m.host.writeback, {}, memory.writebackBytes),
       sample(m.host.cpus, {}, cpu.cpus),

@@ -4,6 +4,8 @@ export interface KeptQmpOptions {
   /** Whose socket it is, for messages. */
   name: string
   path: string
+  /** For the greeting. */
+  timeoutMs?: number
   /** Why it could not be had; told once until it could. */
   onLack(error: unknown): void
   /** Milliseconds of a monotonic clock. */
@@ -51,9 +53,9 @@ export class KeptQmp {
   }
 
   async #connect(): Promise<void> {
-    const { name, path, onLack } = this.#options
+    const { name, path, timeoutMs, onLack } = this.#options
     try {
-      const qmp = await Qmp.connect({ name, path })
+      const qmp = await Qmp.connect({ name, path, timeoutMs })
       if (this.#isClosed) qmp.close()
       this.#qmp = qmp
       this.#isTold = false

@@ -4,6 +4,7 @@ import { type DriveStats, pollBlockStats } from '../source/blockstats.ts'
 import { type IoHierarchy, readCgroupIo } from '../source/cgroup.ts'
 import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.ts'
 import { accumulateDiskstat, type DiskTotal } from '../source/diskstats-accumulator.ts'
+import { onlyCounted } from '../source/nvme-path.ts'
 import { readHostCpu } from '../source/proc.ts'
 import { basisOf, type Demand, DemandBook, type DemandSample } from './demand.ts'
 import { DeviceDemand } from './device-demand.ts'
@@ -166,7 +167,7 @@ export class Sampler {
   }
 
   async #readDevices(): Promise<Diskstat[]> {
-    const stats = await readDiskstats(this.#options.procRoot)
+    const stats = onlyCounted(await readDiskstats(this.#options.procRoot))
     const present = new Set(stats.map(({ device }) => device))
     for (const device of this.#totals.keys()) if (!present.has(device)) this.#totals.delete(device)
     return stats.map((stat) => {

@@ -132,7 +132,7 @@ export function parseProcStatus(text: string, file = '/proc/PID/status'): ProcSt
 export interface Meminfo {
   totalBytes: number
   /** Kernel 3.14 and newer. */
-  availableBytes: number
+  availableBytes?: number
   /** In the page cache, not yet on its way to a device. */
   dirtyBytes: number
   /** On its way to a device. */
@@ -146,9 +146,10 @@ export async function readMeminfo(procRoot: string): Promise<Meminfo> {
 }
 
 export function parseMeminfo(text: string, file = '/proc/meminfo'): Meminfo {
+  const hasAvailable = /^MemAvailable:/m.test(text)
   return {
     totalBytes: kilobytes(text, 'MemTotal', file),
-    availableBytes: kilobytes(text, 'MemAvailable', file),
+    ...(hasAvailable ? { availableBytes: kilobytes(text, 'MemAvailable', file) } : {}),
     dirtyBytes: kilobytes(text, 'Dirty', file),
     writebackBytes: kilobytes(text, 'Writeback', file),
   }

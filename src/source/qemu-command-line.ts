@@ -88,7 +88,7 @@ export function parseQemuCommandLine(argv: readonly string[]): QemuCommandLine {
   const line: QemuCommandLine = { firmware: [], nodes: [], drives: [], devices: [] }
   for (let at = 1; at < argv.length; at++) {
     const word = argv[at]!
-    const [, option = ''] = /^--?([a-z][\w-]*)$/.exec(word) ?? []
+    const [, option = ''] = /^--?([a-z][\w-]*)$/i.exec(word) ?? []
     const take = OPTIONS.get(option)
     if (take) take(argv[++at] ?? '', line)
     else if (FLAGS[option]) line.accelerator ??= FLAGS[option]

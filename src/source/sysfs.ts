@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf } from '../lib/errors.ts'
 import { type MappedVolume, volumeOf } from './lvm.ts'
+import { namespaceOf } from './nvme-path.ts'
 
 export type BlockDeviceKind =
   | 'disk'
@@ -123,16 +124,14 @@ async function readPartitions(
 
 /** Under nvme multipath a namespace has a disk for each controller: hidden, with counters and without a number. */
 async function readPath(directory: string, entry: string): Promise<BlockDevice[]> {
-  const isPath = NVME_PATH.test(entry) && (await attribute(directory, 'hidden')) === '1'
+  if (namespaceOf(entry) === undefined) return []
+  const isPath = (await attribute(directory, 'hidden')) === '1'
   return isPath ? [{ name: entry, kind: 'path', parents: [] }] : []
 }
 
-// nvme1c0n1 is the path of nvme1n1 by controller 0 (drivers/nvme/host/core.c: nvme_alloc_ns).
-const NVME_PATH = /^(nvme\d+)c\d+(n\d+)$/
-
 function pathsOf(disk: string, devices: readonly BlockDevice[]): string[] {
   return devices.flatMap(({ name, kind }) =>
-    kind === 'path' && name.replace(NVME_PATH, '$1$2') === disk ? [name] : [],
+    kind === 'path' && namespaceOf(name) === disk ? [name] : [],
   )
 }
 

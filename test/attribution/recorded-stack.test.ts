@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { placeImage, type StorageFacts } from '../../src/attribution/images.ts'
-import { stackDevices, uncountedDevices } from '../../src/attribution/topology.ts'
+import { stackDevices } from '../../src/attribution/topology.ts'
 import { type Diskstat, parseDiskstats, readDiskstats } from '../../src/source/diskstats.ts'
 import { readMounts } from '../../src/source/mounts.ts'
 import { readBlockDevices, readFilesystemGroups } from '../../src/source/sysfs.ts'
@@ -70,15 +70,6 @@ t.test('each leaf has its line in /proc/diskstats', async (t) => {
     [],
     'and no line is of a device that sysfs does not have',
   )
-})
-
-t.test('an nvme namespace of several paths counts nothing before kernel 6.2', async (t) => {
-  t.strictSame([...uncountedDevices(devices, stats)], ['nvme1n1', 'nvme1n1p1'])
-  const newer = stats.map((stat) =>
-    stat.device === 'nvme1n1' ? { ...stat, readsCompleted: 368 } : stat,
-  )
-  t.strictSame([...uncountedDevices(devices, newer)], [])
-  t.strictSame([...uncountedDevices(devices, [])], [])
 })
 
 t.test('where files lie', async (t) => {

@@ -112,7 +112,7 @@ const memory = fc.record(
     ...{ totalBytes: kibibytes, availableBytes: kibibytes },
     ...{ dirtyBytes: kibibytes, writebackBytes: kibibytes },
   },
-  plain,
+  { ...plain, requiredKeys: ['totalBytes', 'dirtyBytes', 'writebackBytes'] },
 )
 comesBack('/proc/meminfo', memory, (value) => parseMeminfo(print.formatMeminfo(value)))
 const MODES = ['user', 'nice', 'system', 'idle', 'iowait', 'irq', 'softirq', 'steal']

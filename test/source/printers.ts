@@ -51,7 +51,8 @@ export function formatProcStatus({ name, uid, gid, residentBytes }: ProcStatus):
 export function formatMeminfo(memory: Meminfo): string {
   const { totalBytes, availableBytes, dirtyBytes, writebackBytes } = memory
   const row = (key: string, bytes: number) => `${`${key}:`.padEnd(16)}${kib(bytes)} kB`
-  return lines(row('MemTotal', totalBytes), row('MemAvailable', availableBytes), [
+  const available = availableBytes === undefined ? [] : [row('MemAvailable', availableBytes)]
+  return lines(row('MemTotal', totalBytes), available, [
     row('Dirty', dirtyBytes),
     row('Writeback', writebackBytes),
     row('WritebackTmp', 0),

@@ -41,7 +41,7 @@ t.test('reads a recorded qemu', async (t) => {
 t.test('reads the recorded host', async (t) => {
   const memory = await readMeminfo(PROC)
   t.equal(memory.totalBytes, 24684096 * 1024)
-  t.ok(memory.availableBytes > 0 && memory.availableBytes <= memory.totalBytes)
+  t.ok(memory.availableBytes! > 0 && memory.availableBytes! <= memory.totalBytes)
   t.ok(memory.dirtyBytes >= 0 && memory.writebackBytes >= 0)
   const { cpus, secondsByMode } = await readHostCpu(PROC)
   t.equal(cpus, 2)
@@ -151,7 +151,7 @@ t.test('bad text', async (t) => {
     [
       'meminfo: a line is missing',
       () => parseMeminfo('MemTotal:       24684096 kB\nMemFree: 1 kB\n'),
-      '/proc/meminfo:3: expected a line "MemAvailable: ...", found none',
+      '/proc/meminfo:3: expected a line "Dirty: ...", found none',
     ],
     [
       'meminfo: another unit',
