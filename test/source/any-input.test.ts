@@ -11,11 +11,13 @@ import { parseBlkio, parseIoStat } from '../../src/source/cgroup.ts'
 import { parseDescriptorLimit } from '../../src/source/descriptors.ts'
 import { parseDiskFields, parseDiskstats } from '../../src/source/diskstats.ts'
 import { parseFio } from '../../src/source/fio.ts'
+import { parseQcow2Size } from '../../src/source/image-size.ts'
 import { iostatBlocks, parseIostatReport } from '../../src/source/iostat.ts'
 import { parseLlite } from '../../src/source/llite.ts'
 import { parseLogicalVolumes, parseVolumeGroups, volumeOf } from '../../src/source/lvm.ts'
 import { parseMounts } from '../../src/source/mounts.ts'
 import { parseMountstats } from '../../src/source/mountstats.ts'
+import { parseFdinfo } from '../../src/source/open-files.ts'
 import { parsePhaseLine } from '../../src/source/phase-channel.ts'
 import { ResultParts } from '../../src/source/phase-result.ts'
 import { parsePressure } from '../../src/source/pressure.ts'
@@ -26,7 +28,11 @@ import {
   parseProcStat,
   parseProcStatus,
 } from '../../src/source/proc.ts'
+import { parseProcCgroup } from '../../src/source/process-cgroup.ts'
+import { parseQemuCommandLine } from '../../src/source/qemu-command-line.ts'
 import { parseQemuDrivers } from '../../src/source/qemu-drivers.ts'
+import { parseJsonObject, parseOption } from '../../src/source/qemu-options.ts'
+import { parseArguments } from '../../src/source/qemu-processes.ts'
 import { parseQmpLine } from '../../src/source/qmp.ts'
 import { parseSignatures } from '../../src/source/signatures.ts'
 import { parseProportionalMemory } from '../../src/source/smaps.ts'
@@ -49,6 +55,12 @@ const IOSTAT = [
 const QMP = [`${HOST}/qmp/running.json`, 'constructed-qmp-8.2/qmp/running.json']
 const BALLOON = [`${HOST}/qmp/balloon.json`, `${HOST}/qmp/balloon-silent.json`]
 const PHASES = [`${HOST}/phase/two-drives.txt`]
+
+const COMMAND_LINES = [
+  ['qemu-system-x86_64', '-name', 'guest=web,debug-threads=on', '-m', '1G', '-blockdev'],
+  ['/usr/bin/kvm', '-id', '100', '-name', 'web', '-drive', 'file=/a,,b,if=none,id=drive-scsi0'],
+].map((argv) => argv.map((word) => `${word}\0`).join(''))
+const QCOW2 = `QFI\xfb${'\0'.repeat(20)}${'\0\0\0\0\x40\0\0\0'}`
 
 const PARSERS: Parser[] = [
   ['/proc/diskstats', parseDiskstats, texts(DISKSTATS)],
@@ -74,6 +86,17 @@ const PARSERS: Parser[] = [
   ],
   ['/proc/PID/status', parseProcStatus, texts([`${HOST}/proc/4711/status`])],
   ['/proc/PID/smaps_rollup', parseProportionalMemory, texts([`${HOST}/proc/4711/smaps_rollup`])],
+  [
+    '/proc/PID/fdinfo/FD',
+    parseFdinfo,
+    ['flags:\t02140002\nmnt_id:\t27\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:00:2 100 EOF\n'],
+  ],
+  ['/proc/PID/cgroup, v1', (text) => parseProcCgroup(text, 1), ['7:cpu,blkio:/b c\n0::/d:e\n']],
+  ['/proc/PID/cgroup, v2', (text) => parseProcCgroup(text, 2), ['7:cpu,blkio:/b c\n0::/d:e\n']],
+  ['/proc/PID/cmdline', (text) => parseQemuCommandLine(parseArguments(text)), COMMAND_LINES],
+  ["an option of qemu's", (text) => parseOption(text, 'file'), ['file=a,,b.img,if=none,id=d']],
+  ["an option of qemu's as JSON", parseJsonObject, ['{"driver":"file","filename":"/a"}']],
+  ['the header of a qcow2', (text) => parseQcow2Size(Buffer.from(text, 'latin1')), [QCOW2]],
   ['/proc/meminfo', parseMeminfo, texts([`${HOST}/proc/meminfo`])],
   ['/proc/stat', parseHostCpu, texts([`${HOST}/proc/stat`])],
   ['mountinfo', parseMounts, texts([`${HOST}/proc/self/mountinfo`, `${LAB}/proc/self/mountinfo`])],

@@ -3,7 +3,6 @@ import { open, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { ImagePlaces } from '../../src/source/image-place.ts'
-import { volumeOf } from '../../src/source/lvm.ts'
 import { filesystemOf, readMounts } from '../../src/source/mounts.ts'
 import { readOpenFiles } from '../../src/source/open-files.ts'
 
@@ -99,16 +98,4 @@ t.test('block devices', { skip: noNodes }, async (t) => {
   t.strictSame(await of(9), {
     ...{ kind: 'device', path: '/dev/dm-9', device: 'dm-9', disk: 'dm-9', sizeBytes: 2 ** 20 },
   })
-})
-
-t.test('names of logical volumes', async (t) => {
-  for (const [name, expected] of [
-    ['pve-vm--100--disk--0', { group: 'pve', volume: 'vm-100-disk-0' }],
-    ['my--vg-root', { group: 'my-vg', volume: 'root' }],
-    ['pve-data_tdata', { group: 'pve', volume: 'data_tdata' }],
-    ['mpatha', undefined],
-    ['luks-1-2', undefined],
-  ] as const) {
-    t.strictSame(volumeOf(name), expected, name)
-  }
 })

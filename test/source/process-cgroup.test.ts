@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import {
   addToCgroup,
@@ -11,7 +10,6 @@ import {
   removeCgroup,
 } from '../../src/source/cgroup.ts'
 import { findOwnCgroup, parseProcCgroup } from '../../src/source/process-cgroup.ts'
-import { KERNEL_WORDS, parsesOrSaysWhy } from './fixtures.ts'
 
 t.test('/proc/PID/cgroup', async (t) => {
   const hybrid = '9:name=systemd:/a\n7:cpu,blkio:/b c\n0::/d:e\n'
@@ -21,12 +19,6 @@ t.test('/proc/PID/cgroup', async (t) => {
   t.equal(parseProcCgroup('0::/\n', 1), undefined)
   const message = '/proc/PID/cgroup:2: expected ID:CONTROLLERS:/PATH, got "x"'
   t.throws(() => parseProcCgroup('1:cpu:/\nx\n', 1), { name: 'ParseError', message })
-  const text = fc.array(fc.constantFrom(...KERNEL_WORDS, '0::/', ':blkio:/'), { maxLength: 20 })
-  fc.assert(
-    fc.property(text, fc.constantFrom(1, 2), (words, version) =>
-      parsesOrSaysWhy(() => parseProcCgroup(words.join(''), version)),
-    ),
-  )
 })
 
 const VM = 'machine.slice/machine-qemu\\x2d1\\x2dweb.scope'
