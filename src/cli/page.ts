@@ -4,7 +4,6 @@ import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import { renderSamples } from '../metrics/render.ts'
 import type { Engine } from './engine.ts'
-import { once } from './host-parts.ts'
 import { deviceFilter } from './options.ts'
 import { version } from './version.ts'
 
@@ -34,7 +33,6 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
       tiers: engine.tiers(),
       studies: engine.activeStudies(),
       sampler: engine.sampler,
-      devices: once(() => engine.sampler.readDevices()),
       memory: engine.memory,
       descriptors: engine.descriptors,
       images: engine.images,

@@ -1,6 +1,7 @@
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
 import { readCgroupIo, readCgroupPressure } from '../source/cgroup.ts'
+import { readDiskstats } from '../source/diskstats.ts'
 import type { Pressure } from '../source/pressure.ts'
 import { type Collector, collectEach } from './collector.ts'
 
@@ -10,8 +11,8 @@ export const cgroup: Collector = {
 
   async collect(scrape) {
     const { hierarchy } = scrape
-    if (!hierarchy) return []
-    const stats = await scrape.devices()
+    if (!hierarchy || scrape.vms.length === 0) return []
+    const stats = await readDiskstats(scrape.procRoot)
     const names = new Map(stats.map(({ major, minor, device }) => [`${major}:${minor}`, device]))
     // v1 counts a host-cached write for nobody, or for whoever flushes it: what is not known is not shown.
     const countsWrites = hierarchy.version === 2

@@ -9,7 +9,6 @@ import type { ProcessReader } from '../sampler/process-readers.ts'
 import type { Sampler } from '../sampler/sampler.ts'
 import type { IoHierarchy } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
-import type { Diskstat } from '../source/diskstats.ts'
 import type { IostatReader } from '../source/iostat.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 
@@ -24,8 +23,6 @@ export interface Scrape {
   tiers: readonly Tier[]
   studies: readonly ActiveStudy[]
   sampler: Sampler
-  /** /proc/diskstats, read once for all that look at it. */
-  devices(): Promise<readonly Diskstat[]>
   /** Of each qemu, as it was last read at a slow pace. */
   memory: Pick<ProcessReader<ProportionalMemory>, 'of'>
   descriptors: Pick<ProcessReader<Descriptors>, 'of'>

@@ -44,7 +44,7 @@ interface Stacks {
 
 async function collect(scrape: Scrape, { stacks, turning, files }: Kept): Promise<Sample[]> {
   const { sysRoot, guard } = scrape
-  const stats = await scrape.devices()
+  const stats = await scrape.sampler.readDevices()
   const images = driveImages(scrape.vms)
   const { facts, devices } = await stacks.get(
     keyOf(stats, images, scrape),

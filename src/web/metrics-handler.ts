@@ -49,7 +49,9 @@ export function metricsHandler(
       return text(response, 503, limit)
     }
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort()
+    })
     underWay++
     try {
       const page = await parts.metrics({

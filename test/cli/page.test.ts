@@ -2,7 +2,6 @@ import t, { type Test } from 'tap'
 import type { Engine } from '../../src/cli/engine.ts'
 import { createPage, type PageRequest } from '../../src/cli/page.ts'
 import { COLLECTOR_NAMES } from '../../src/collector/all.ts'
-import { HangGuard } from '../../src/lib/hang-guard.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createOwnMetrics } from '../../src/metrics/render.ts'
 import { answering, scrapeOf, vm } from '../collector/host.ts'
@@ -14,10 +13,12 @@ async function engineOf(
   more: { collectors?: readonly string[]; vms?: ReturnType<typeof vm>[] } = {},
 ) {
   const { collectors = COLLECTOR_NAMES, vms = [] } = more
-  const { procRoot, sysRoot, sampler, journal, hierarchy } = await scrapeOf(t)
+  const scrape = await scrapeOf(t)
+  const { procRoot, sysRoot } = scrape
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
   const engine = {
+    ...scrape,
     options: { procRoot, sysRoot, collectors: new Set(collectors) },
     own: createOwnMetrics(),
     log: createLog({ level: 'debug', format: 'json', destination }),
@@ -26,8 +27,6 @@ async function engineOf(
     tiers: () => [],
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
-    guard: new HangGuard(),
-    ...{ sampler, journal, hierarchy },
   } as unknown as Engine
   return { page: createPage(engine), lines }
 }
@@ -94,7 +93,7 @@ t.test('the same series twice is told, not printed', async (t) => {
   const text = await page(ALL)
   t.equal(text.match(/^kvmio_vm_process_cpu_seconds_total\{/gm)?.length, 1)
   const said = lines.map((line) => JSON.parse(line))
-  t.equal(said.length, 5)
+  t.equal(said.length, 7)
   t.match(said[0], {
     level: 50,
     msg: 'the same series twice in one scrape',

@@ -60,7 +60,6 @@ export async function scrapeOf(
     studies: [],
     journal: parts.journal ?? (await emptyJournal(t)),
     sampler,
-    devices: () => sampler.readDevices(),
     guard: new HangGuard(),
     memory: { of: () => undefined },
     descriptors: { of: () => undefined },
