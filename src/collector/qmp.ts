@@ -1,6 +1,6 @@
 import type { Vm } from '../attribution/records.ts'
 import * as m from '../metrics/catalog.ts'
-import { type Sample, sample } from '../metrics/family.ts'
+import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
 import { type DriveStats, pollBlockStats } from '../source/blockstats.ts'
 import { type Collector, collectEach, sourceTimeoutMs } from './collector.ts'
 import { driveSamples } from './drive-samples.ts'
@@ -19,7 +19,10 @@ export const qmp: Collector = {
     })
     const asked = scrape.knownVms.filter(({ unasked }) => !unasked)
     const up = asked.map(({ name }) => sample(m.vmUp, { vm: name }, answered.has(name) ? 1 : 0))
-    return [...up, ...samples]
+    const answers = scrape.vms.flatMap(({ name, qmp }) =>
+      sampleIfGiven(m.vmLastAnswer, { vm: name }, qmp?.lastAnswerTime),
+    )
+    return [...up, ...answers, ...samples]
   },
 }
 

@@ -131,8 +131,11 @@ export function vm(name: string, more: Partial<Vm> = {}): Vm {
 }
 
 /** Stands in for a qemu: what it would say to a command. */
-export function answering(answer: (command: string) => Promise<unknown>): Qmp {
-  return { command: answer, query: answer } as unknown as Qmp
+export function answering(
+  answer: (command: string) => Promise<unknown>,
+  lastAnswerTime?: number,
+): Qmp {
+  return { command: answer, query: answer, lastAnswerTime } as unknown as Qmp
 }
 
 /** What a real qemu answered to query-blockstats. */
