@@ -84,6 +84,7 @@ export class Qmp {
     }, timeoutMs)
     try {
       await qmp.#greeting.promise
+      clearTimeout(timer)
       await qmp.command('qmp_capabilities')
     } catch (error) {
       qmp.close()
