@@ -64,9 +64,12 @@ async function collect(scrape: Scrape, { stacks, turning, files }: Kept): Promis
   await turning.ask([...shown.keys()], (disk) =>
     guard.run(`${disk} queue`, inItsTime, () => readRotational(sysRoot, disk)),
   )
+  // Of a disk that sysfs does not tell of, its counters are there all the same.
+  const known = new Set(devices.map(({ name }) => name))
+  const isUnknown = (name: string) => !known.has(name) && scrape.showsDevice(name)
   return [
     ...stats
-      .filter(({ device }) => shown.has(device))
+      .filter(({ device }) => shown.has(device) || isUnknown(device))
       .flatMap((stat) => diskSamples(m.device, { device: stat.device }, stat)),
     ...[...shown.values()].flatMap((device) => infoSamples(device, turning.of(device.name))),
     ...images.map((image, index) => imageSample(image, places[index]!)),
