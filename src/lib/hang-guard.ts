@@ -34,8 +34,9 @@ export class HangGuard {
   run<T>(key: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
     const begun = this.#underWay.get(key)
     const since = begun?.since ?? this.#now()
-    const leftMs = since + timeoutMs - this.#now()
-    if (leftMs <= 0) return Promise.reject(this.#late(key, since))
+    const hangsMs = this.#now() - since
+    const leftMs = timeoutMs - hangsMs
+    if (leftMs <= 0) return Promise.reject(late(key, hangsMs))
     return new Promise<T>((resolve, reject) => {
       const start = () => {
         const { result } = this.#underWay.get(key) ?? this.#begin(key, work)
@@ -44,7 +45,7 @@ export class HangGuard {
       }
       const expire = () => {
         this.#queue.delete(start)
-        reject(this.#late(key, since))
+        reject(late(key, timeoutMs))
       }
       const timer = Number.isFinite(leftMs) ? setTimeout(expire, leftMs) : undefined
       this.#queue.add(start)
@@ -75,11 +76,10 @@ export class HangGuard {
     begun.result.then(ended, ended)
     return begun
   }
+}
 
-  #late(key: string, since: number): DeadlineError {
-    const seconds = Math.round(this.#now() - since) / 1000
-    return new DeadlineError(`${key} has not answered in ${seconds} s`)
-  }
+function late(key: string, afterMs: number): DeadlineError {
+  return new DeadlineError(`${key} has not answered in ${Math.round(afterMs) / 1000} s`)
 }
 
 /** Of libuv's threads those beyond its usual four, or two of these. */
