@@ -11,14 +11,11 @@ import {
   readFilesystemGroups,
   readRotational,
 } from '../source/sysfs.ts'
-import type { Collector, Scrape } from './collector.ts'
+import { type Collector, type Scrape, sourceTimeoutMs } from './collector.ts'
 import { diskSamples } from './disk-samples.ts'
 import { type DriveImage, driveImages, imageSample, pathsOf, placeOf } from './drive-images.ts'
 import { KeptReading } from './kept-reading.ts'
 import { OnceAsked } from './once-asked.ts'
-
-// What answers at all does so in a millisecond.
-const ANSWER_MS = 250
 
 /** The host's block devices: what they did, how they stand on one another, and which images lie on them. */
 export function createDiskstatsCollector(): Collector {
@@ -91,7 +88,8 @@ function keyOf(
 
 async function readStacks(scrape: Scrape): Promise<Stacks> {
   const { procRoot, sysRoot, guard } = scrape
-  const inTime = <T>(key: string, read: () => Promise<T>) => guard.run(key, ANSWER_MS, read)
+  const inTime = <T>(key: string, read: () => Promise<T>) =>
+    guard.run(key, sourceTimeoutMs(scrape), read)
   // A disk that does not answer costs its own line, and no other's.
   const orNone = (path: string, read: () => Promise<BlockDevice[]>) =>
     inTime(path, read).catch((error) => {

@@ -1,5 +1,4 @@
 // Vms for scrapes: real qemus, paused, and quick endpoints that speak QMP as far as a scrape needs it.
-import { access } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -28,16 +27,16 @@ export async function pausedQemu(t: Test, name: string): Promise<{ pid: number; 
     process.kill(qemu.pid, 'SIGCONT') // one that is stopped takes no SIGTERM
     await qemu.stop()
   })
-  for (const deadline = Date.now() + START_MS; Date.now() < deadline; await sleep(20)) {
-    const there = await access(path).then(
-      () => true,
-      () => false,
-    )
-    if (there) break
-  }
-  return {
-    pid: qemu.pid,
-    qmp: await Qmp.connect({ name: `vm ${name}`, path, timeoutMs: START_MS }),
+  return { pid: qemu.pid, qmp: await connectWhenUp(name, path) }
+}
+
+async function connectWhenUp(name: string, path: string): Promise<Qmp> {
+  for (const deadline = Date.now() + START_MS; ; await sleep(20)) {
+    try {
+      return await Qmp.connect({ name: `vm ${name}`, path, timeoutMs: START_MS })
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
   }
 }
 
