@@ -2,7 +2,8 @@
 // product's own but the study: the engine with its sampler and its readers, qemus with the arguments that it builds,
 // armed histograms, the QMP sockets, the page and the web. A study would boot them, which 300 at once cannot here.
 import { join } from 'node:path'
-import { cgroupOf, Engine } from '../../src/cli/engine.ts'
+import { cgroupOf } from '../../src/cli/cgroups.ts'
+import { Engine } from '../../src/cli/engine.ts'
 import { listenWeb } from '../../src/cli/listen.ts'
 import type { ServeOptions } from '../../src/cli/options.ts'
 import { COLLECTOR_NAMES } from '../../src/collector/all.ts'

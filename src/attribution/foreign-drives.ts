@@ -54,7 +54,7 @@ function driveOf(slot: Slot, file: OpenFile, line: QemuCommandLine): ForeignDriv
     detectZeroes: options.detectZeroes ?? '',
     ...(device ? { iothread: device.iothread !== undefined } : {}),
     ...(device?.queues === undefined ? {} : { queues: device.queues }),
-    id: device?.id ?? '',
+    id: device?.id ?? slot.name,
   }
 }
 

@@ -1,10 +1,10 @@
-import type { ImagePlace } from '../source/image-place.ts'
+import type { FilePlace } from '../source/file-place.ts'
 import type { Tier } from './records.ts'
 
 /** An image of a vm that kvmio did not start: its path as its qemu has it, and what it stands on. */
 export interface PlacedImage {
   path: string
-  place: ImagePlace
+  place: FilePlace
 }
 
 /** The tier that an image is on: one of the config's, or else one that is found there. */
@@ -30,7 +30,8 @@ function closeness({ path, place }: PlacedImage, tier: Tier): number {
     }
     case 'volume':
       if (volumeGroup?.name !== place.group) return -1
-      return volumeGroup.thinPool === undefined ? 1 : 0
+      if (volumeGroup.thinPool === place.thinPool) return 1
+      return volumeGroup.thinPool === undefined ? 0 : -1
     case 'device':
       if (tier.kind !== 'device' || device === undefined) return -1
       if (device === place.device) return 1
@@ -39,7 +40,7 @@ function closeness({ path, place }: PlacedImage, tier: Tier): number {
 }
 
 /** Its name is that of the place, which begins with a slash, as no name in a config does. */
-function foundTier(place: ImagePlace): Tier {
+function foundTier(place: FilePlace): Tier {
   const device = place.device === undefined ? {} : { device: place.device }
   switch (place.kind) {
     case 'filesystem': {
@@ -49,9 +50,11 @@ function foundTier(place: ImagePlace): Tier {
       return { name: mountPoint, kind: 'directory', found: true, ...rest }
     }
     case 'volume': {
-      const { group } = place
-      const rest = { target: group, volumeGroup: { name: group }, ...device }
-      return { name: `/dev/${group}`, kind: 'volumeGroup', found: true, ...rest }
+      const { group, thinPool } = place
+      const target = thinPool === undefined ? group : `${group}/${thinPool}`
+      const volumeGroup = { name: group, ...(thinPool === undefined ? {} : { thinPool }) }
+      const rest = { target, volumeGroup, ...device }
+      return { name: `/dev/${target}`, kind: 'volumeGroup', found: true, ...rest }
     }
     case 'device': {
       const { path, sizeBytes } = place

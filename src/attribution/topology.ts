@@ -14,23 +14,42 @@ export interface StackedDevice extends BlockDevice {
 /** Joins loop devices to what holds their file, and finds the bottom of every stack. */
 export function stackDevices(facts: StorageFacts): StackedDevice[] {
   const names = new Set(facts.devices.map(({ name }) => name))
-  const under = new Map(
-    facts.devices.map((device) => {
-      // One that went while the others were read has no line of its own.
-      const parents = device.parents.filter((parent) => names.has(parent))
-      return [device.name, [...parents, ...underFile(device, facts)]]
-    }),
-  )
+  // One that went while the others were read has no line of its own.
+  const known = facts.devices.map(({ name, parents }) => {
+    return [name, parents.filter((parent) => names.has(parent))] as const
+  })
+  const under = new Map<string, readonly string[]>(known)
+  for (const { name, backingFile } of facts.devices) {
+    if (backingFile === undefined) continue
+    under.set(name, [...under.get(name)!, ...holdersOf(backingFile, name, under, facts)])
+  }
   const leavesOf = (name: string): string[] => {
     const parents = under.get(name) ?? []
     return parents.length === 0 ? [name] : [...new Set(parents.flatMap(leavesOf))]
   }
   return facts.devices.map((device) => {
-    const parents = under.get(device.name) ?? []
+    const parents = [...(under.get(device.name) ?? [])]
     return { ...device, parents, leaf: parents.length === 0, leaves: leavesOf(device.name) }
   })
 }
 
-function underFile({ backingFile }: BlockDevice, facts: StorageFacts): readonly string[] {
-  return backingFile === undefined ? [] : placeImage({ path: backingFile }, facts).devices
+/**
+ * The devices that hold the file of a loop device. What stands on the loop device itself does not: a live system mounts
+ * its image over the very folder that the image lies in.
+ */
+function holdersOf(
+  path: string,
+  loop: string,
+  under: ReadonlyMap<string, readonly string[]>,
+  facts: StorageFacts,
+): readonly string[] {
+  const standsOnLoop = (name: string): boolean =>
+    name === loop || (under.get(name) ?? []).some(standsOnLoop)
+  let { mounts } = facts
+  for (;;) {
+    const { mount, devices } = placeImage({ path }, { ...facts, mounts })
+    if (!devices.some(standsOnLoop)) return devices
+    if (!mount) return []
+    mounts = mounts.filter((other) => other !== mount)
+  }
 }

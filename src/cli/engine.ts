@@ -14,7 +14,7 @@ import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import { Journal, type UnfinishedRun } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
-import { KvmioError, messageOf } from '../lib/errors.ts'
+import { KvmioError } from '../lib/errors.ts'
 import { HangGuard } from '../lib/hang-guard.ts'
 import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
@@ -27,16 +27,8 @@ import {
   type ProcessReader,
 } from '../sampler/process-readers.ts'
 import { Sampler, type Second } from '../sampler/sampler.ts'
-import {
-  armCgroup,
-  createCgroup,
-  findIoHierarchy,
-  type IoHierarchy,
-  ioHierarchyAt,
-  removeCgroup,
-} from '../source/cgroup.ts'
+import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
-import { readDiskstats } from '../source/diskstats.ts'
 import { IostatReader } from '../source/iostat.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
@@ -46,6 +38,7 @@ import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
@@ -70,7 +63,7 @@ export class Engine {
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
-  readonly #cgroup: string
+  readonly #cgroups: Cgroups
   readonly #vmContext: VmContext
   readonly #runAs: number | undefined
   readonly #tiers = new Map<string, OpenTier>()
@@ -92,13 +85,7 @@ export class Engine {
     await mkdir(state, { recursive: true, mode: 0o711 })
     await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
     const lock = lockState(state)
-    const engine = new Engine(
-      options,
-      holder,
-      log,
-      lock,
-      await usableHierarchy(options, state, log),
-    )
+    const engine = new Engine(options, holder, log, lock, await openCgroups(options, state, log))
     // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
     signal.addEventListener('abort', () => void engine.iostat?.stop(), { once: true })
     return engine
@@ -109,15 +96,16 @@ export class Engine {
     holder: ConfigHolder,
     log: Log,
     lock: Disposable,
-    hierarchy: IoHierarchy | undefined,
+    cgroups: Cgroups,
   ) {
     const { state, qemu } = holder.current
     this.options = options
     this.holder = holder
     this.log = log
     this.#lock = lock
+    const { hierarchy } = cgroups
     this.hierarchy = hierarchy
-    this.#cgroup = cgroupOf(state)
+    this.#cgroups = cgroups
     this.#runAs = process.getuid?.() === 0 ? qemu.user : undefined
     this.journal = new Journal(join(state, 'journal.sqlite'))
     const now = () => Date.now() / 1000
@@ -271,10 +259,9 @@ export class Engine {
         .close()
         .catch((error) => this.log.error({ tier: open.tier.name, err: error }, 'tier not closed'))
     }
-    if (this.hierarchy) {
-      await removeCgroup(this.hierarchy, this.#cgroup).catch((error) =>
-        this.log.error({ err: error }, 'cgroup'),
-      )
+    const { hierarchy, own } = this.#cgroups
+    if (hierarchy && own !== undefined) {
+      await removeCgroup(hierarchy, own).catch((error) => this.log.error({ err: error }, 'cgroup'))
     }
     this.journal.close()
     this.#lock[Symbol.dispose]()
@@ -318,7 +305,7 @@ export class Engine {
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
-      cgroup: this.hierarchy && this.#cgroup,
+      cgroup: this.#cgroups.own,
       runAs: this.#runAs,
       onSecond: (listener) => {
         this.#secondListeners.add(listener)
@@ -341,7 +328,8 @@ export class Engine {
   async #openTier(name: string, stateDir: string): Promise<void> {
     const config = this.holder.current.tiers[name]!
     const { procRoot, sysRoot } = this.options
-    const cgroups = this.hierarchy && { hierarchy: this.hierarchy, parent: this.#cgroup }
+    const { hierarchy, own } = this.#cgroups
+    const cgroups = hierarchy && own !== undefined ? { hierarchy, parent: own } : undefined
     const open = await openTier(name, config, {
       stateDir,
       procRoot,
@@ -363,7 +351,8 @@ export class Engine {
     const place = target ?? `${directory} on ${filesystem}`
     const how = found ? ', found' : ''
     this.log.info(`tier ${name}: ${place}${device ? `, device ${device}` : ''}${how}`)
-    await this.#arm(tier).catch((error) =>
+    if (device === undefined) return
+    await armDevice(this.#cgroups, this.options, device).catch((error) =>
       this.log.warn({ tier: name, err: error }, 'cgroups may not count I/O on this tier'),
     )
   }
@@ -372,21 +361,13 @@ export class Engine {
     return [...this.#tiers.values()].map(({ tier }) => tier)
   }
 
-  async #arm({ device }: Tier): Promise<void> {
-    if (!this.hierarchy || device === undefined) return
-    const stats = await readDiskstats(this.options.procRoot)
-    const stat = stats.find((stat) => stat.device === device)
-    if (stat) await armCgroup(this.hierarchy, this.#cgroup, `${stat.major}:${stat.minor}`)
-  }
-
   #removeOrphans(keep: ReadonlySet<string>): Promise<string[]> {
     const { procRoot } = this.options
-    const cgroup = this.hierarchy && this.#cgroup
     return removeOrphanVms({
       procRoot,
       vmsDir: this.#vmsDir,
       hierarchy: this.hierarchy,
-      cgroup,
+      cgroup: this.#cgroups.own,
       keep,
     })
   }
@@ -408,30 +389,6 @@ export class Engine {
 /** What one vm at a time has: a tier, a function that is passed through. */
 function leasedBy({ drives, passthrough = [] }: VmPlan): string[] {
   return [...drives.map(({ tier }) => tier), ...passthrough.map(({ pci }) => pci)]
-}
-
-/** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */
-async function usableHierarchy(
-  { procRoot, cgroupRoot }: ServeOptions,
-  stateDir: string,
-  log: Log,
-): Promise<IoHierarchy | undefined> {
-  try {
-    const hierarchy = await (cgroupRoot === undefined
-      ? findIoHierarchy(procRoot)
-      : ioHierarchyAt(cgroupRoot))
-    if (hierarchy) await createCgroup(hierarchy, cgroupOf(stateDir))
-    else log.warn('no I/O cgroups on this host: what a vm does on a device is not known')
-    return hierarchy
-  } catch (error) {
-    log.warn(`no I/O cgroups for the vms: ${messageOf(error)}`)
-    return undefined
-  }
-}
-
-/** The cgroup of a state directory: two kvmio on one host do not meet. */
-export function cgroupOf(stateDir: string): string {
-  return `kvmio-${sha256(stateDir).slice(0, 8)}`
 }
 
 function sha256(text: string): string {

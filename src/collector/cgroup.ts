@@ -18,7 +18,8 @@ export const cgroup: Collector = {
     const countsWrites = hierarchy.version === 2
     return await collectEach('cgroup', scrape.vms, scrape, async (vm) => {
       if (vm.cgroup === undefined) return []
-      const cached = vm.drives.some(({ direct }) => !direct)
+      // Of a vm that kvmio did not start the drives may not be known.
+      const isDirect = vm.drives.length > 0 && vm.drives.every(({ direct }) => direct)
       const [shares, pressure] = await Promise.all([
         readCgroupIo(hierarchy, vm.cgroup),
         readCgroupPressure(hierarchy, vm.cgroup),
@@ -31,7 +32,7 @@ export const cgroup: Collector = {
           sample(m.vmDevice.readsCompleted, labels, io.readsCompleted),
           sample(m.vmDevice.readBytes, labels, io.readBytes),
         ]
-        if (cached && !countsWrites) return reads
+        if (!isDirect && !countsWrites) return reads
         return [
           ...reads,
           sample(m.vmDevice.writesCompleted, labels, io.writesCompleted),

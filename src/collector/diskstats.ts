@@ -1,5 +1,6 @@
 import type { StorageFacts } from '../attribution/images.ts'
 import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
+import { Serial } from '../lib/serial.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import type { Diskstat } from '../source/diskstats.ts'
@@ -23,6 +24,7 @@ export function createDiskstatsCollector(): Collector {
     stacks: new KeptReading(),
     turning: new OnceAsked(),
     files: new OnceAsked(),
+    reading: new Serial(),
   }
   return { name: 'diskstats', collect: (scrape) => collect(scrape, kept) }
 }
@@ -32,6 +34,8 @@ interface Kept {
   stacks: KeptReading<Stacks>
   turning: OnceAsked<boolean | undefined>
   files: OnceAsked<ImageFile>
+  /** A server that has gone holds up one thread for all images on it. */
+  reading: Serial
 }
 
 interface Stacks {
@@ -39,7 +43,8 @@ interface Stacks {
   devices: readonly StackedDevice[]
 }
 
-async function collect(scrape: Scrape, { stacks, turning, files }: Kept): Promise<Sample[]> {
+async function collect(scrape: Scrape, kept: Kept): Promise<Sample[]> {
+  const { stacks, turning, files, reading } = kept
   const { sysRoot, guard } = scrape
   const stats = await scrape.sampler.readDevices()
   const images = driveImages(scrape.vms)
@@ -50,7 +55,7 @@ async function collect(scrape: Scrape, { stacks, turning, files }: Kept): Promis
   )
   const inItsTime = Number.POSITIVE_INFINITY
   await files.ask(images.flatMap(pathsOf), (path) =>
-    guard.run(path, inItsTime, () => readImageFile(path)),
+    reading.run(() => guard.run(path, inItsTime, () => readImageFile(path))),
   )
   const places = images.map((image) => placeOf(image, (path) => files.of(path), facts))
   const shown = shownDevices(

@@ -95,11 +95,13 @@ export class Discovery {
     return [...this.#tiers.values()]
   }
 
+  #names(): Map<number, string> {
+    const processes = [...this.#found.values()].map(({ vm }) => vm.process)
+    return uniqueNames(processes, this.#options.ownNames())
+  }
+
   #records() {
-    const names = uniqueNames(
-      [...this.#found.values()].map(({ vm }) => vm.process),
-      this.#options.ownNames(),
-    )
+    const names = this.#names()
     const configured = this.#options.tiers()
     return [...this.#found].map(([pid, { vm }]) => vm.record(names.get(pid)!, configured))
   }
@@ -135,6 +137,7 @@ export class Discovery {
   async #lookAtEach(): Promise<void> {
     const { config } = this.#options
     this.#scans += 1
+    const names = this.#names()
     for (const [pid, found] of this.#found) {
       // Not all at once.
       const isDue = (this.#scans + pid) % SCANS_BETWEEN === 0
@@ -142,7 +145,7 @@ export class Discovery {
         found.looks += 1
         await found.vm.look()
       }
-      await found.vm.keepQmp(socketOf(found.vm.process, config().qmp))
+      await found.vm.keepQmp(socketOf(names.get(pid)!, config().qmp))
     }
   }
 

@@ -8,7 +8,7 @@ import type { Drive, Tier, Vm } from '../attribution/records.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { IoHierarchy } from '../source/cgroup.ts'
-import { type ImagePlace, ImagePlaces } from '../source/image-place.ts'
+import { type FilePlace, FilePlaces } from '../source/file-place.ts'
 import { type OpenFile, readOpenFiles } from '../source/open-files.ts'
 import { findOwnCgroup } from '../source/process-cgroup.ts'
 import { KeptQmp } from './kept-qmp.ts'
@@ -25,7 +25,7 @@ export interface ForeignVmContext {
 /** A drive whose image's place is known, as far as it is. */
 interface PlacedDrive {
   drive: ForeignDrive
-  place?: ImagePlace
+  place?: FilePlace
 }
 
 /** A vm that kvmio did not start, from when its qemu is found until it has gone. It is only looked at. */
@@ -101,7 +101,7 @@ export class ForeignVm {
     // The kernel knows better than the command line, by which qemu may have fallen back to another.
     if (hasKvmVm) this.#accelerator = 'kvm'
     const paths = await resolvePaths(procRoot, pid, imagePaths(line), files)
-    const places = await ImagePlaces.read(procRoot, sysRoot, pid)
+    const places = await FilePlaces.read(procRoot, sysRoot, pid)
     const drives = drivesOf(line, files, (path) => paths.get(path) ?? path)
     this.#drives = await Promise.all(
       drives.map(async (drive) => ({ drive, place: await places.of(drive.file) })),
@@ -133,9 +133,9 @@ function onTier({ drive, place }: PlacedDrive, configured: readonly Tier[]) {
   return { drive: placed, tier }
 }
 
-function backendOf({ path }: OpenFile, place: ImagePlace | undefined): Drive['backend'] {
-  if (place?.kind === 'volume') return { kind: 'device', path: place.path }
-  return { kind: place?.kind === 'device' ? 'device' : 'file', path }
+function backendOf({ path }: OpenFile, place: FilePlace | undefined): Drive['backend'] {
+  const isDevice = place !== undefined && place.kind !== 'filesystem'
+  return { kind: isDevice ? 'device' : 'file', path: place?.path ?? path }
 }
 
 /** Without an option qemu takes TCG, but a binary that is called kvm takes KVM (system/vl.c: configure_accelerators). */

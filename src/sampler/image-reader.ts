@@ -1,5 +1,7 @@
 import { basename } from 'node:path'
 import type { Drive, Tier, Vm } from '../attribution/records.ts'
+import { DeadlineError } from '../lib/errors.ts'
+import { HangGuard } from '../lib/hang-guard.ts'
 import { readDeviceSize, readFileSize, readQcow2Size } from '../source/image-size.ts'
 import { type LogicalVolume, readLogicalVolumes } from '../source/lvm.ts'
 import { PacedReader, type PacedReaderOptions } from './paced-reader.ts'
@@ -15,8 +17,10 @@ export interface ImageSize {
 }
 
 export interface ImageReaderOptions
-  extends Pick<PacedReaderOptions<string, Drive, ImageSize>, 'onError' | 'now' | 'guard'> {
+  extends Pick<PacedReaderOptions<string, Drive, ImageSize>, 'onError' | 'now'> {
   sysRoot: string
+  /** What may hang is read under its eyes. */
+  guard?: HangGuard
   vms(): readonly Pick<Vm, 'name' | 'pid' | 'drives'>[]
   tiers(): readonly Pick<Tier, 'name' | 'kind' | 'volumeGroup'>[]
 }
@@ -29,27 +33,31 @@ const DEADLINE_MS = 5_000
 
 /** How large the image of each drive is: where its filesystem hangs, no scrape does. */
 export function createImageReader(options: ImageReaderOptions): ImageReader {
-  const { sysRoot, vms, tiers, onError, guard, now = () => performance.now() } = options
+  const { sysRoot, vms, tiers, onError, now = () => performance.now() } = options
+  const { guard = new HangGuard() } = options
   const volumes = sharedVolumes(now)
   return new PacedReader({
     source: 'image',
     items: () =>
       new Map(vms().flatMap((vm) => vm.drives.map((drive) => [imageKey(vm, drive), drive]))),
-    read: (drive: Drive) => {
+    read: async (drive: Drive) => {
       const tier = tiers().find(({ name }) => name === drive.tier)
-      return readImageSize(drive, tier, sysRoot, volumes)
+      // Many images may lie on a server that has gone: one of them waits for it.
+      const place = `an image of tier ${drive.tier}`
+      if (guard.underWay.includes(place)) throw new DeadlineError(`${place} has not answered yet`)
+      const read = () => readImageSize(drive, tier, sysRoot, volumes)
+      return guard.run(place, Number.POSITIVE_INFINITY, read)
     },
     paceMs: PACE_MS,
     deadlineMs: DEADLINE_MS,
     onError,
-    guard,
     now,
   })
 }
 
 /** What the image of a drive is read under. */
-export function imageKey({ name, pid }: Pick<Vm, 'name' | 'pid'>, { id }: Drive): string {
-  return `${name} ${pid} ${id}`
+export function imageKey({ name, pid }: Pick<Vm, 'name' | 'pid'>, drive: Drive): string {
+  return `${name} ${pid} ${drive.name}`
 }
 
 type Volumes = (group: string) => Promise<LogicalVolume[]>

@@ -1,5 +1,4 @@
 import { codeOf, DeadlineError } from '../lib/errors.ts'
-import { HangGuard } from '../lib/hang-guard.ts'
 
 export interface PacedReaderOptions<K, I, T> {
   /** What is read, for errors. */
@@ -7,8 +6,6 @@ export interface PacedReaderOptions<K, I, T> {
   /** What there is to read now, each by a key that nothing else ever had. */
   items(): ReadonlyMap<K, I>
   read(item: I): Promise<T>
-  /** What may hang is read under its eyes. */
-  guard?: HangGuard
   /** Of one item, the least time between two readings. */
   paceMs: number
   /** A reading that was missed: of which source, and why. */
@@ -38,14 +35,12 @@ const GONE = ['ENOENT', 'ESRCH']
  */
 export class PacedReader<K, I, T> {
   readonly #options: PacedReaderOptions<K, I, T>
-  readonly #guard: HangGuard
   readonly #readings = new Map<K, Reading<T>>()
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: PacedReaderOptions<K, I, T>) {
     this.#options = options
-    this.#guard = options.guard ?? new HangGuard()
   }
 
   start(): void {
@@ -71,7 +66,7 @@ export class PacedReader<K, I, T> {
       const last = this.#readings.get(key)
       if (last && (last.isLate || this.#now() - last.at < this.#options.paceMs)) continue
       const reading: Reading<T> = { at: this.#now() }
-      reading.value = await this.#inTime(key, item, reading)
+      reading.value = await this.#inTime(item, reading)
       reading.at = this.#now()
       this.#readings.set(key, reading)
     }
@@ -86,7 +81,7 @@ export class PacedReader<K, I, T> {
     return this.#options.now?.() ?? performance.now()
   }
 
-  async #inTime(key: K, item: I, reading: Reading<T>): Promise<T | undefined> {
+  async #inTime(item: I, reading: Reading<T>): Promise<T | undefined> {
     const { source, deadlineMs = DEADLINE_MS } = this.#options
     const { promise: late, resolve } = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => {
@@ -95,20 +90,18 @@ export class PacedReader<K, I, T> {
       this.#options.onError(source, new DeadlineError(message))
       resolve(undefined)
     }, deadlineMs)
-    const read = this.#read(key, item).finally(() => {
+    const read = this.#read(item).finally(() => {
       clearTimeout(timer)
       reading.isLate = false
     })
     return await Promise.race([read, late])
   }
 
-  async #read(key: K, item: I): Promise<T | undefined> {
-    const { source, read } = this.#options
+  async #read(item: I): Promise<T | undefined> {
     try {
-      const inItsTime = Number.POSITIVE_INFINITY
-      return await this.#guard.run(`${source} ${key}`, inItsTime, () => read(item))
+      return await this.#options.read(item)
     } catch (error) {
-      if (!GONE.includes(codeOf(error) ?? '')) this.#options.onError(source, error)
+      if (!GONE.includes(codeOf(error) ?? '')) this.#options.onError(this.#options.source, error)
       return undefined
     }
   }

@@ -30,7 +30,7 @@ export interface LatencyBins {
 }
 
 export interface DriveStats {
-  /** The id of the qemu device. */
+  /** The id of the qemu device; where it has none, the name of its drive or its node. */
   id: string
   /** The path that block-latency-histogram-set wants as its id. */
   qdev: string
@@ -110,7 +110,7 @@ function parseDrive(qdev: string, entry: Answer, stats: Answer): DriveStats {
   const sizedIfThere = (prefix: string) =>
     `${prefix}_operations` in stats ? sized(prefix) : undefined
   return {
-    id: idOf(qdev),
+    id: idOf(qdev, entry),
     qdev,
     read: sized('rd'),
     write: sized('wr'),
@@ -167,9 +167,15 @@ function counter(qdev: string, stats: Answer): (key: string) => number {
   }
 }
 
-/** virtio devices answer with `/machine/peripheral/ID/virtio-backend`, others with the plain id. */
-function idOf(qdev: string): string {
-  return /^\/machine\/peripheral\/([^/]+)/.exec(qdev)?.[1] ?? qdev
+/**
+ * virtio devices answer with `/machine/peripheral/ID/virtio-backend`, others with the plain id, and those without one with
+ * a path such as `/machine/unattached/device[23]`, which says nothing.
+ */
+function idOf(qdev: string, { device, 'node-name': node }: Answer): string {
+  if (!qdev.startsWith('/')) return qdev
+  const id = /^\/machine\/peripheral\/([^/]+)/.exec(qdev)?.[1]
+  const isName = (name: unknown): name is string => typeof name === 'string' && name !== ''
+  return [id, device, node].find(isName) ?? qdev
 }
 
 function parseBins(value: unknown): LatencyBins | undefined {

@@ -1,19 +1,26 @@
 import t from 'tap'
 import { tierOf } from '../../src/attribution/image-tier.ts'
 import type { Tier } from '../../src/attribution/records.ts'
-import type { ImagePlace } from '../../src/source/image-place.ts'
+import type { FilePlace } from '../../src/source/file-place.ts'
 
-const ON_VDA: ImagePlace = {
-  ...{ kind: 'filesystem', mountPoint: '/', source: '/dev/vda', filesystem: 'ext4' },
+const ON_VDA: FilePlace = {
+  ...{ kind: 'filesystem', path: '/a', mountPoint: '/', source: '/dev/vda', filesystem: 'ext4' },
   device: 'vda',
 }
-const ON_NFS: ImagePlace = {
-  ...{ kind: 'filesystem', mountPoint: '/mnt/pve/nas', source: 'nas:/images', filesystem: 'nfs4' },
+const ON_NFS: FilePlace = {
+  ...{
+    kind: 'filesystem',
+    path: '/mnt/pve/nas/a',
+    mountPoint: '/mnt/pve/nas',
+    source: 'nas:/images',
+    filesystem: 'nfs4',
+  },
 }
-const VOLUME: ImagePlace = {
+const VOLUME: FilePlace = {
   ...{ kind: 'volume', group: 'pve', path: '/dev/pve/vm-100-disk-0', device: 'sda3' },
 }
-const DISK: ImagePlace = {
+const THIN: FilePlace = { ...VOLUME, thinPool: 'data' }
+const DISK: FilePlace = {
   ...{ kind: 'device', path: '/dev/sdb1', device: 'sdb1', disk: 'sdb', sizeBytes: 4096 },
 }
 
@@ -46,11 +53,14 @@ t.test('a tier of the config', async (t) => {
     ['root', '/srv/images2/a.qcow2', ON_VDA, TIERS],
     ['nas', '/mnt/pve/nas/images/100/a.raw', ON_NFS, TIERS],
     ['pve', '/dev/dm-6', VOLUME, TIERS],
-    ['thin', '/dev/dm-6', VOLUME, without('pve')],
+    ['pve', '/dev/dm-6', THIN, without('thin')],
+    ['thin', '/dev/dm-6', THIN, TIERS],
+    ['/dev/pve', '/dev/dm-6', VOLUME, without('pve')],
     ['disk', '/dev/sdb1', DISK, TIERS],
   ] as const) {
     const tier = tierOf({ path, place }, tiers)
-    t.strictSame([tier.name, tier.found], [expected, undefined], `${path} on ${place.kind}`)
+    const found = expected.startsWith('/') ? true : undefined
+    t.strictSame([tier.name, tier.found], [expected, found], `${path} on ${place.kind}`)
   }
 })
 
@@ -67,6 +77,10 @@ t.test('a tier that is found', async (t) => {
   t.strictSame(tierOf({ path: '/dev/dm-6', place: several }, TIERS.slice(0, 4)), {
     ...{ name: '/dev/pve', kind: 'volumeGroup', found: true, target: 'pve' },
     volumeGroup: { name: 'pve' },
+  })
+  t.match(tierOf({ path: '/dev/dm-6', place: THIN }, []), {
+    ...{ name: '/dev/pve/data', target: 'pve/data', device: 'sda3' },
+    volumeGroup: { name: 'pve', thinPool: 'data' },
   })
   t.strictSame(tierOf({ path: '/dev/sdb1', place: DISK }, TIERS.slice(0, 6)), {
     ...{ name: '/dev/sdb1', kind: 'device', found: true, target: '/dev/sdb1', sizeBytes: 4096 },

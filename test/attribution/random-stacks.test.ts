@@ -117,3 +117,20 @@ t.test('no leaf stands on another, and each device on at least one', async () =>
     }),
   )
 })
+
+t.test('mounts over anything, in any order, end at leaves', async () => {
+  const mountOn = fc.record({ on: fc.nat(), over: fc.nat() })
+  fc.assert(
+    fc.property(input, fc.array(mountOn, { maxLength: 8 }), ({ steps }, more) => {
+      const { layers, mounts } = build(steps)
+      const over = more.map(({ on, over }): Mount => {
+        const [device, folder] = [`8:${on % layers.length}`, `/mnt/${over % layers.length}`]
+        return { mountPoint: folder, filesystem: 'ext4', source: '', device, options: [] }
+      })
+      const devices = layers.map(({ device }) => device)
+      const stacked = stackDevices({ devices, mounts: [...mounts, ...over], groups: [] })
+      for (const { leaves } of stacked) ok(leaves.length > 0)
+    }),
+    { numRuns: 1_000 },
+  )
+})

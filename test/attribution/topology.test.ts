@@ -42,6 +42,26 @@ t.test('a loop device stands on the disk that holds its file', async (t) => {
   )
 })
 
+t.test('what stands on a loop device does not hold its file', async (t) => {
+  const root = mount('/', '254:0')
+  t.strictSame(
+    parentsOfLoop('/live/disk.img', root, mount('/live', '7:0')),
+    ['vda'],
+    'mounted over it',
+  )
+  t.strictSame(parentsOfLoop('/live/disk.img', mount('/live', '7:0')), [])
+  const partition = disk('loop0p1', 259, 0, { kind: 'partition', parents: ['loop0'] })
+  const other = disk('loop1', 7, 1, { kind: 'loop', backingFile: '/part/other.img' })
+  const devices = [loop('/part/x/disk.img'), partition, other, VDA]
+  const mounts = [root, mount('/part', '259:0'), mount('/part/x', '7:1')]
+  const stacked = stackDevices({ devices, mounts, groups: [] })
+  t.strictSame(
+    stacked.map(({ name, parents, leaves }) => [name, ...parents, ...leaves].join(' ')),
+    ['loop0 loop1 vda', 'loop0p1 loop0 vda', 'loop1 vda vda', 'vda vda'],
+    'nor does a file on what stands on it',
+  )
+})
+
 t.test('a file on no disk of its own makes the loop device a leaf', async (t) => {
   for (const mounts of [[], [mount('/', '0:42')]]) {
     const [first] = stackDevices({ devices: [loop('/tmp/disk.img'), VDA], mounts, groups: [] })

@@ -1,9 +1,11 @@
 // What a source does not give is absent from the page, never 0; and what is absent is told.
 import { execFileSync } from 'node:child_process'
 import t, { type Test } from 'tap'
+import { cgroup } from '../../src/collector/cgroup.ts'
 import { golden } from '../golden.ts'
 import { findTool, lacking } from '../tools.ts'
 import { renderPage } from './golden-page.ts'
+import { hostWith, scrapeOf, vm } from './host.ts'
 import { oldHost, stackHost } from './stack-host.ts'
 
 type Case = [what: string, absent: RegExp, there: RegExp]
@@ -81,6 +83,14 @@ t.test('an old kernel', async (t) => {
       /^kvmio_scrape_collector_success\{collector="cgroup"\} 1$/m,
     ],
   ])
+})
+
+t.test('a v1 cgroup whose files stay empty until a throttle rule was written', async (t) => {
+  const file = (name: string) => `cgroup/blkio/vm/blkio.throttle.${name}_recursive`
+  const empty = { [file('io_serviced')]: 'Total 0\n', [file('io_service_bytes')]: 'Total 0\n' }
+  const scrape = await scrapeOf(t, { root: await hostWith(t, empty), vms: [vm('a')] })
+  t.strictSame(await cgroup.collect(scrape), [], 'no share of any device, which is not 0')
+  t.strictSame(scrape.errors, [])
 })
 
 t.test('promtool finds nothing to say of them', { skip: lacking('promtool') }, async (t) => {

@@ -152,6 +152,10 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
   return page
     .replaceAll(directory, '/srv/local')
     .replaceAll(/^(kvmio_(?:tier_space|drive_image_allocated)_\w+\{.*\}) \d+$/gm, '$1 4096') // this machine's own
+    .replaceAll(
+      /(image="\/srv\/local\/root.raw",format="raw"),.*/g,
+      '$1,filesystem="ext4",mountpoint="/",device="vda"} 1',
+    ) // likewise
 }
 
 async function twoTiers(t: Parameters<typeof scrapeOf>[0]) {

@@ -10,6 +10,7 @@ import {
   type IoHierarchy,
   removeCgroup,
 } from '../../src/source/cgroup.ts'
+import { readOpenFiles } from '../../src/source/open-files.ts'
 import { Qmp } from '../../src/source/qmp.ts'
 import { attachLoop, detachLoop } from '../../src/storage/loop.ts'
 import { type Home, start, until } from './kvmio.ts'
@@ -19,14 +20,14 @@ export interface Qemu {
   end(): Promise<void>
 }
 
-/** As a person would. */
-export async function startQemu(home: Home, args: readonly string[]): Promise<Qemu> {
+/** As a person would; returns when it has this file open, and so has read its arguments. */
+export async function startQemu(home: Home, opens: string, args: readonly string[]): Promise<Qemu> {
   const common = ['-display', 'none', '-accel', 'tcg', '-m', '64', '-S']
   const started = start(home, ['qemu-system-x86_64', ...common, ...args])
-  // env(1) becomes qemu, which then opens its images.
-  await until('qemu to be started', async () => {
+  await until(`qemu to open ${opens}`, async () => {
     if (started.child.exitCode !== null) throw new Error(`qemu ended:\n${started.said()}`)
-    return (await readFile(`/proc/${started.pid}/cmdline`, 'utf8')).startsWith('qemu-')
+    const { files } = await readOpenFiles('/proc', started.pid)
+    return files.some(({ path }) => path === opens)
   })
   return {
     pid: started.pid,
@@ -56,7 +57,7 @@ export async function startLibvirtQemu(
     })
   const format = (index: number, more: object) =>
     node({ 'node-name': `libvirt-${index}-format`, ...more, file: `libvirt-${index}-storage` })
-  return await startQemu(home, [
+  return await startQemu(home, image, [
     ...['-name', `guest=${name},debug-threads=on`, '-machine', 'pc,usb=off,dump-guest-core=off'],
     ...['-nodefaults', '-no-user-config', '-uuid', 'c7a5fdbd-edaf-9455-926a-d65c16db1809'],
     ...['-chardev', `socket,id=charmonitor,path=${monitor},server=on,wait=off`],
@@ -85,7 +86,7 @@ export async function startProxmoxQemu(
 ): Promise<Qemu> {
   // Proxmox' qemu alone has the option -id. Another takes a folder that is not there as well.
   const [option, value] = ['-L', `x${id}`]
-  const qemu = await startQemu(home, [
+  const qemu = await startQemu(home, image, [
     ...[option, value, '-name', 'vm1,debug-threads=on', '-nodefaults'],
     ...[
       '-chardev',

@@ -54,10 +54,18 @@ t.test('the vms that run already', { skip: lack }, async (t) => {
   const web = await startLibvirtQemu(home, { name: WEB, image: top, base, monitor, qmp })
   const itsQmp = join(home.directory, '100.qmp')
   const numbered = await startProxmoxQemu(home, { id: ID, image: scsi, qmp: itsQmp })
-  const hand = await startQemu(home, ['-hda', plain, '-cdrom', medium])
+  const hand = await startQemu(home, plain, ['-hda', plain, '-cdrom', medium])
   const busySocket = join(sockets, `${OWN}-busy.sock`)
-  const busyArgs = ['-name', `${OWN}-busy`, '-qmp', `unix:${busySocket},server=on,wait=off`]
-  const busy = await startQemu(home, busyArgs)
+  const firmware = await create(join(images, 'firmware.img'), '-f', 'raw')
+  const busy = await startQemu(home, firmware, [
+    ...['-name', `${OWN}-busy`, '-qmp', `unix:${busySocket},server=on,wait=off`],
+    ...['-drive', `if=none,id=spare,readonly=on,format=raw,file=${firmware.replaceAll(',', ',,')}`],
+  ])
+  const named = await create(join(images, 'named.img'), '-f', 'raw')
+  const plainSocket = join(sockets, `${OWN}-plain.sock`)
+  const plainQemu = await startQemu(home, named, [
+    ...['-name', `${OWN}-plain`, '-qmp', `unix:${plainSocket},server=on,wait=off`, '-hda', named],
+  ])
   await connect(t, busySocket) // somebody else has it, so kvmio gets no greeting
   const [libvirt, proxmox] = [await connect(t, monitor), await connect(t, itsQmp)]
   const hierarchy = await findIoHierarchy('/proc')
@@ -67,6 +75,8 @@ t.test('the vms that run already', { skip: lack }, async (t) => {
   const begin = await scrape(serving)
   const nameOf = (pid: number) => handName(begin, pid)
   const names = { web: WEB, scsi: String(ID), hand: nameOf(hand.pid), busy: `${OWN}-busy` }
+  const plainDrive = { vm: `${OWN}-plain`, drive: 'ide0-hd0' }
+  const isOwn = ({ labels }: { labels: Record<string, string> }) => labels.vm?.startsWith(OWN)
   const { mount } = await filesystemOf(images, await readMounts('/proc'))
   const tiers = { web: loop.directory, scsi: mount.mountPoint, hand: mount.mountPoint }
 
@@ -102,7 +112,7 @@ t.test('the vms that run already', { skip: lack }, async (t) => {
     const byHand = { drive: 'ide0-hd0', tier: tiers.hand, bus: 'ide', cache: 'writeback' }
     t.match(drives(names.hand), [{ ...byHand, ...rest }], 'and no medium')
     for (const vm of [names.web, names.scsi, names.hand]) t.equal(drives(vm).length, 1, vm)
-    t.strictSame(drives(names.busy), [], 'it has none')
+    t.strictSame(drives(names.busy), [], 'none that it may write to')
 
     const tier = { tier: loop.directory }
     t.match(
@@ -123,7 +133,13 @@ t.test('the vms that run already', { skip: lack }, async (t) => {
     })
     const written = { vm: names.web, drive: 'virtio-disk0' }
     t.equal(page.value('kvmio_drive_writes_completed_total', written), 0)
-    t.equal(page.all('kvmio_drive_write_latency_seconds_count').length, 0, 'nothing was armed')
+    const ofPlain = page.value('kvmio_drive_writes_completed_total', plainDrive)
+    t.equal(ofPlain, 0, 'of a device without an id by the name that qemu gave its drive')
+    t.equal(
+      page.all('kvmio_drive_write_latency_seconds_count').filter(isOwn).length,
+      0,
+      'nothing was armed',
+    )
     t.equal(page.value('kvmio_vm_up', { vm: names.busy }), 0, 'named, but somebody else has it')
     for (const vm of [names.scsi, names.hand]) t.equal(page.value('kvmio_vm_up', { vm }), undefined)
     for (const vm of [names.scsi, names.hand, names.busy])
@@ -171,17 +187,20 @@ t.test('the vms that run already', { skip: lack }, async (t) => {
   })
 
   await t.test('a name that is there already', async (t) => {
-    const second = await startQemu(home, ['-name', WEB])
+    const second = await startQemu(home, medium, ['-name', WEB, '-cdrom', medium])
     const name = `${WEB}-${second.pid}`
     await until('the second one', async () => {
       return labelsOf(await scrape(serving), 'kvmio_vm_info', name).length === 1
     })
-    t.equal(labelsOf(await scrape(serving), 'kvmio_vm_info', WEB).length, 1, 'the first keeps it')
+    const page = await scrape(serving)
+    t.equal(labelsOf(page, 'kvmio_vm_info', WEB).length, 1, 'the first keeps it')
+    t.equal(page.value('kvmio_vm_up', { vm: WEB }), 1)
+    t.equal(page.value('kvmio_vm_up', { vm: name }), undefined, 'and its socket')
     await second.end()
   })
 
   await t.test('what has ended', async (t) => {
-    for (const qemu of [web, numbered, hand, busy]) await qemu.end()
+    for (const qemu of [web, numbered, hand, busy, plainQemu]) await qemu.end()
     const all = Object.values(names)
     const left = (page: Page) =>
       page.text.split('\n').filter((line) => all.some((vm) => line.includes(`vm="${vm}"`)))

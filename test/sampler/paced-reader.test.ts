@@ -118,11 +118,11 @@ t.test(
     await run('mkfifo', fifos)
     await writeFile(join(procRoot, '7/smaps_rollup'), 'Pss: 7 kB\n')
     const errors: string[] = []
+    const guard = new HangGuard(2)
     const paced = new PacedReader({
       source: 'smaps',
       items: () => new Map([7, ...blocked].map((pid) => [pid, pid])),
-      read: (pid) => readProportionalMemory(procRoot, pid),
-      guard: new HangGuard(2),
+      read: (pid) => guard.run(`${pid}`, 60_000, () => readProportionalMemory(procRoot, pid)),
       paceMs: 15_000,
       deadlineMs: 50,
       onError: (source, error) => errors.push(`${source}: ${(error as Error).message}`),

@@ -2,9 +2,12 @@
 import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
+import { parseGuestStats } from '../../src/source/balloon.ts'
 import { parseBlockStats } from '../../src/source/blockstats.ts'
 import { type CgroupIo, parseBlkio, parseIoStat } from '../../src/source/cgroup.ts'
+import { parseDescriptorLimit } from '../../src/source/descriptors.ts'
 import { parseDiskstats } from '../../src/source/diskstats.ts'
+import { parseQcow2Size } from '../../src/source/image-size.ts'
 import { parseIostatReport } from '../../src/source/iostat.ts'
 import { parseLlite } from '../../src/source/llite.ts'
 import { parseLogicalVolumes, parseVolumeGroups } from '../../src/source/lvm.ts'
@@ -18,6 +21,9 @@ import {
   parseProcStat,
   parseProcStatus,
 } from '../../src/source/proc.ts'
+import { parseArguments } from '../../src/source/qemu-processes.ts'
+import { parseSignatures } from '../../src/source/signatures.ts'
+import { parseProportionalMemory } from '../../src/source/smaps.ts'
 import * as print from './printers.ts'
 
 const count = fc.nat(Number.MAX_SAFE_INTEGER)
@@ -227,3 +233,35 @@ comesBack('query-blockstats', fc.array(drive), (drives) =>
     ({ qdev, read, write, flush, highestOffset }) => ({ qdev, read, write, flush, highestOffset }),
   ),
 )
+
+const taken = fc.record(
+  { totalBytes: kibibytes, anonymousBytes: kibibytes },
+  { ...plain, requiredKeys: ['totalBytes'] },
+)
+comesBack('/proc/PID/smaps_rollup', taken, (value) =>
+  parseProportionalMemory(print.formatSmaps(value)),
+)
+comesBack('/proc/PID/limits', fc.option(fc.nat(), { nil: undefined }), (limit) =>
+  parseDescriptorLimit(print.formatDescriptorLimit(limit)),
+)
+const argument = fc.string().map((text) => text.replaceAll('\0', ''))
+comesBack('/proc/PID/cmdline', fc.array(argument, { minLength: 1 }), (argv) =>
+  parseArguments(argv.map((word) => `${word}\0`).join('')),
+)
+
+const signature = fc.record(
+  { type: word, uuid: word, label: fc.string() },
+  { ...plain, requiredKeys: ['type'] },
+)
+comesBack('wipefs', fc.array(signature), (signatures) =>
+  parseSignatures(JSON.stringify({ signatures })),
+)
+comesBack("a qcow2's header", count, (size) => parseQcow2Size(print.qcow2Header(size)))
+const guestMemory = fc.record(
+  {
+    ...{ updatedTime: fc.nat().map((seconds) => seconds + 1), totalBytes: count, freeBytes: count },
+    ...{ availableBytes: count, diskCachesBytes: count, majorFaults: count },
+  },
+  { ...plain, requiredKeys: ['updatedTime'] },
+)
+comesBack('guest-stats', guestMemory, (memory) => parseGuestStats(print.formatGuestStats(memory)))

@@ -1,4 +1,5 @@
 // What the kernel, qemu and other programs print, made from what kvmio reads of it: parsing it must give the same again.
+import type { GuestMemory } from '../../src/source/balloon.ts'
 import type { DriveStats, OperationStats } from '../../src/source/blockstats.ts'
 import type { CgroupIo } from '../../src/source/cgroup.ts'
 import type { ClientIo } from '../../src/source/client-io.ts'
@@ -8,6 +9,7 @@ import type { LogicalVolume, VolumeGroup } from '../../src/source/lvm.ts'
 import type { Mount } from '../../src/source/mounts.ts'
 import type { Pressure } from '../../src/source/pressure.ts'
 import type { HostCpu, Meminfo, ProcIo, ProcStat, ProcStatus } from '../../src/source/proc.ts'
+import type { ProportionalMemory } from '../../src/source/smaps.ts'
 
 /** A line of /proc/diskstats. */
 export function formatDiskstat(stat: Diskstat): string {
@@ -244,6 +246,42 @@ export function formatBlockStats(
       account_invalid: true,
     },
   }))
+}
+
+/** /proc/PID/smaps_rollup. */
+export function formatSmaps({ totalBytes, anonymousBytes }: ProportionalMemory): string {
+  const anonymous = anonymousBytes === undefined ? [] : [`Pss_Anon:  ${kib(anonymousBytes)} kB`]
+  return lines('00400000-7ffd [rollup]', 'Rss:  4 kB', `Pss:  ${kib(totalBytes)} kB`, anonymous)
+}
+
+/** /proc/PID/limits. */
+export function formatDescriptorLimit(limit: number | undefined): string {
+  const soft = String(limit ?? 'unlimited').padEnd(21)
+  return lines('Limit   Soft Limit', `Max open files            ${soft}1048576   files     `)
+}
+
+/** The beginning of a qcow2 whose guest sees that many bytes (qemu/docs/interop/qcow2.rst). */
+export function qcow2Header(size: number): Buffer {
+  const header = Buffer.alloc(104)
+  header.writeUInt32BE(0x514649fb, 0)
+  header.writeUInt32BE(3, 4)
+  header.writeBigUInt64BE(BigInt(size), 24)
+  return header
+}
+
+/** An answer to qom-get guest-stats; what the guest did not give is 2^64 - 1. */
+export function formatGuestStats(memory: GuestMemory): unknown {
+  const stat = (value: number | undefined) => value ?? 2 ** 64
+  return {
+    'last-update': memory.updatedTime,
+    stats: {
+      'stat-total-memory': stat(memory.totalBytes),
+      'stat-free-memory': stat(memory.freeBytes),
+      'stat-available-memory': stat(memory.availableBytes),
+      'stat-disk-caches': stat(memory.diskCachesBytes),
+      'stat-major-faults': stat(memory.majorFaults),
+    },
+  }
 }
 
 function kib(bytes: number): number {

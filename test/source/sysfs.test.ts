@@ -1,6 +1,9 @@
-import { symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { ok } from 'node:assert/strict'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import fc from 'fast-check'
 import t from 'tap'
+import { stackDevices } from '../../src/attribution/topology.ts'
 import { readDiskstats } from '../../src/source/diskstats.ts'
 import {
   type BlockDevice,
@@ -144,6 +147,53 @@ t.test('an attribute that cannot be read costs only itself', async (t) => {
     { name: 'sdb', major: 8, minor: 16, kind: 'disk', parents: [] },
     { name: 'dm-0', major: 253, minor: 0, kind: 'dm', parents: [] },
   ] satisfies BlockDevice[])
+})
+
+t.test('kinds that only a name tells', async (t) => {
+  const names = ['bcache0', 'zd16', 'nbd3', 'drbd0', 'rbd1', 'dasda', 'mmcblk0']
+  const entries = names.map((name, minor) => [name, { dev: `240:${minor}\n` }])
+  const devices = await readBlockDevices(t.testdir({ block: Object.fromEntries(entries) }))
+  t.strictSame(
+    devices.map(({ kind }) => kind),
+    ['bcache', 'zvol', 'nbd', 'disk', 'disk', 'disk', 'disk'],
+  )
+})
+
+t.test('whatever the attributes say, there is an answer', async (t) => {
+  const root = t.testdir({})
+  const text = fc.oneof(fc.string(), fc.constantFrom('254:0\n', '1\n', 'LVM-x\n', 'a-b\n', '\n'))
+  const disk = fc.record(
+    {
+      ...{ dev: text, hidden: text, 'dm/name': text, 'dm/uuid': text, 'md/level': text },
+      ...{
+        'loop/backing_file': text,
+        'queue/rotational': text,
+        'p/partition': text,
+        'p/dev': text,
+      },
+      'slaves/sdz': text,
+    },
+    { requiredKeys: [] },
+  )
+  const name = fc.constantFrom('sda', 'dm-0', 'loop0', 'md0', 'nvme0n1', 'nvme0c0n1', 'a!b')
+  let run = 0
+  await fc.assert(
+    fc.asyncProperty(fc.dictionary(name, disk, { maxKeys: 5 }), async (disks) => {
+      const sys = join(root, String(run++))
+      await mkdir(join(sys, 'block'), { recursive: true })
+      for (const [disk, attributes] of Object.entries(disks)) {
+        for (const [path, text] of Object.entries(attributes)) {
+          const file = join(sys, 'block', disk, path.replace(/^p\//, `${disk}p1/`))
+          await mkdir(dirname(file), { recursive: true })
+          await writeFile(file, text!)
+        }
+      }
+      const devices = await readBlockDevices(sys)
+      const stacked = stackDevices({ devices, mounts: [], groups: await readFilesystemGroups(sys) })
+      ok(stacked.every(({ leaves }) => leaves.length > 0))
+    }),
+    { numRuns: 60 },
+  )
 })
 
 t.test('without /sys/block there is no answer', async (t) => {

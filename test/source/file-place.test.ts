@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { open, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { ImagePlaces } from '../../src/source/image-place.ts'
+import { FilePlaces } from '../../src/source/file-place.ts'
 import { filesystemOf, readMounts } from '../../src/source/mounts.ts'
 import { readOpenFiles } from '../../src/source/open-files.ts'
 
@@ -11,11 +11,11 @@ t.test('a file of this process', async (t) => {
   const file = await open(path, 'r+')
   t.teardown(() => file.close())
   const { files } = await readOpenFiles('/proc', process.pid)
-  const places = await ImagePlaces.read('/proc', '/sys', process.pid)
+  const places = await FilePlaces.read('/proc', '/sys', process.pid)
   const place = await places.of(files.find((one) => one.path === path)!)
   const { mount } = await filesystemOf(path, await readMounts('/proc'))
   const { mountPoint, source, filesystem } = mount
-  t.match(place, { kind: 'filesystem', mountPoint, source, filesystem })
+  t.match(place, { kind: 'filesystem', path, mountPoint, source, filesystem })
 })
 
 /** mountinfo of a host, and of a vm in a mount namespace of its own, as containers and libvirt have it. */
@@ -26,6 +26,7 @@ const OURS = `20 1 254:0 / / rw - ext4 /dev/vda rw
 const THEIRS = `120 1 254:16 /images / rw - xfs /dev/vdb rw
 121 120 0:44 / /nas rw - nfs4 nas:/images rw
 122 120 0:99 / /scratch rw - tmpfs tmpfs rw
+123 120 0:44 / /mnt/nas rw - nfs4 nas:/images rw
 `
 
 t.test('files of a process with mounts of its own', async (t) => {
@@ -36,13 +37,18 @@ t.test('files of a process with mounts of its own', async (t) => {
       diskstats: `254 0 vda ${'0 '.repeat(17)}\n254 16 vdb ${'0 '.repeat(17)}\n`,
     },
   })
-  const places = await ImagePlaces.read(join(root, 'proc'), join(root, 'sys'), 4711)
+  const places = await FilePlaces.read(join(root, 'proc'), join(root, 'sys'), 4711)
   const of = (path: string, mountId: number) =>
     places.of({ fd: 3, path, mountId, writable: true, direct: true, locks: [] })
+  const inTheirs = (path: string) => join(root, 'proc/4711/root', path)
   const xfs = { kind: 'filesystem', mountPoint: '/srv', source: '/dev/vdb', filesystem: 'xfs' }
-  t.strictSame(await of('/a.qcow2', 120), { ...xfs, device: 'vdb' })
+  const path = inTheirs('/a.qcow2')
+  t.strictSame(await of('/a.qcow2', 120), { ...xfs, path, device: 'vdb' })
   const nfs = { mountPoint: '/mnt/nas', source: 'nas:/images', filesystem: 'nfs4' }
-  t.strictSame(await of('/nas/a.qcow2', 121), { kind: 'filesystem', ...nfs })
+  const onNas = { kind: 'filesystem', path: inTheirs('/nas/a.qcow2'), ...nfs }
+  t.strictSame(await of('/nas/a.qcow2', 121), onNas)
+  const shared = { kind: 'filesystem', path: '/mnt/nas/a.qcow2', ...nfs }
+  t.strictSame(await of('/mnt/nas/a.qcow2', 123), shared, 'at the same place in both')
   t.equal(await of('/scratch/a.qcow2', 122), undefined, 'what kvmio does not see')
   t.equal(await of('/gone/a.qcow2', 999), undefined)
 })
@@ -64,10 +70,13 @@ const SYS = {
   },
   class: {
     block: {
-      'dm-3': { dm: { uuid: 'LVM-pool-tpool\n' }, slaves: { 'dm-1': '', 'dm-2': '' } },
-      'dm-1': { dm: { uuid: 'LVM-meta-tmeta\n' }, slaves: { sda3: '' } },
-      'dm-2': { dm: { uuid: 'LVM-data-tdata\n' }, slaves: { sda3: '' } },
-      'dm-9': { dm: { uuid: 'mpath-1\n' } },
+      'dm-3': {
+        dm: { name: 'pve-data-tpool\n', uuid: 'LVM-pool-tpool\n' },
+        slaves: { 'dm-1': '', 'dm-2': '' },
+      },
+      'dm-1': { dm: { name: 'pve-data_tmeta\n', uuid: 'LVM-meta-tmeta\n' }, slaves: { sda3: '' } },
+      'dm-2': { dm: { name: 'pve-data_tdata\n', uuid: 'LVM-data-tdata\n' }, slaves: { sda3: '' } },
+      'dm-9': { dm: { name: 'mpatha\n', uuid: 'mpath-1\n' } },
     },
   },
 }
@@ -84,14 +93,14 @@ t.test('block devices', { skip: noNodes }, async (t) => {
     },
     sys: SYS,
   })
-  const places = await ImagePlaces.read(join(root, 'proc'), join(root, 'sys'), 4711)
+  const places = await FilePlaces.read(join(root, 'proc'), join(root, 'sys'), 4711)
   const of = async (minor: number) => {
     execFileSync('mknod', [join(root, `dm-${minor}`), 'b', '253', String(minor)])
     await symlink(join(root, `dm-${minor}`), join(root, `proc/4711/fd/${minor}`))
     const path = `/dev/dm-${minor}`
     return places.of({ fd: minor, path, mountId: 1, writable: true, direct: true, locks: [] })
   }
-  const volume = { kind: 'volume', group: 'pve', path: '/dev/pve/vm-100-disk-0' }
+  const volume = { kind: 'volume', group: 'pve', thinPool: 'data', path: '/dev/pve/vm-100-disk-0' }
   t.strictSame(await of(5), { ...volume, device: 'sda3' }, 'through the pool and its parts')
   const wide = { kind: 'volume', group: 'vg1', path: '/dev/vg1/wide' }
   t.strictSame(await of(6), wide, 'no one device has its transactions')
