@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { StorageFacts } from '../attribution/images.ts'
 import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
 import { Serial } from '../lib/serial.ts'
@@ -41,6 +42,8 @@ interface Kept {
 interface Stacks {
   facts: StorageFacts
   devices: readonly StackedDevice[]
+  /** Disks that did not answer: what they stand on is not known. */
+  silent: readonly string[]
 }
 
 async function collect(scrape: Scrape, kept: Kept): Promise<Sample[]> {
@@ -48,7 +51,7 @@ async function collect(scrape: Scrape, kept: Kept): Promise<Sample[]> {
   const { sysRoot, guard } = scrape
   const stats = await scrape.sampler.readDevices()
   const images = driveImages(scrape.vms)
-  const { facts, devices } = await stacks.get(
+  const { facts, devices, silent } = await stacks.get(
     keyOf(stats, images, scrape),
     () => readStacks(scrape),
     (error) => scrape.onError('diskstats', error),
@@ -66,12 +69,9 @@ async function collect(scrape: Scrape, kept: Kept): Promise<Sample[]> {
   await turning.ask([...shown.keys()], (disk) =>
     guard.run(`${disk} queue`, inItsTime, () => readRotational(sysRoot, disk)),
   )
-  // Of a disk that sysfs does not tell of, its counters are there all the same.
-  const known = new Set(devices.map(({ name }) => name))
-  const isUnknown = (name: string) => !known.has(name) && scrape.showsDevice(name)
   return [
     ...stats
-      .filter(({ device }) => shown.has(device) || isUnknown(device))
+      .filter(({ device }) => shown.has(device) || silent.includes(device))
       .flatMap((stat) => diskSamples(m.device, { device: stat.device }, stat)),
     ...[...shown.values()].flatMap((device) => infoSamples(device, turning.of(device.name))),
     ...images.map((image, index) => imageSample(image, places[index]!)),
@@ -95,19 +95,23 @@ async function readStacks(scrape: Scrape): Promise<Stacks> {
   const { procRoot, sysRoot, guard } = scrape
   const inTime = <T>(key: string, read: () => Promise<T>) =>
     guard.run(key, sourceTimeoutMs(scrape), read)
-  // A disk that does not answer costs its own line, and no other's.
-  const orNone = (path: string, read: () => Promise<BlockDevice[]>) =>
-    inTime(path, read).catch((error) => {
+  const silent: string[] = []
+  const orNone = async (folder: string, read: () => Promise<BlockDevice[]>) => {
+    try {
+      return await inTime(folder, read)
+    } catch (error) {
       scrape.onError('diskstats', error)
+      silent.push(basename(folder).replaceAll('!', '/'))
       return []
-    })
+    }
+  }
   const [mounts, devices, groups] = await Promise.all([
     inTime(`${procRoot}/self/mountinfo`, () => readMounts(procRoot)),
     readBlockDevices(sysRoot, orNone),
     inTime(`${sysRoot}/fs/btrfs`, () => readFilesystemGroups(sysRoot)),
   ])
   const facts = { mounts, devices, groups }
-  return { facts, devices: stackDevices(facts) }
+  return { facts, devices: stackDevices(facts), silent: silent.filter(scrape.showsDevice) }
 }
 
 /** Those that the filter lets through, those of the tiers and of images, and all that these stand on. */
