@@ -64,7 +64,7 @@ export class BlockLayer {
     }
     const theirs = new Set(vms.map(({ cgroup }) => cgroup))
     const others = submittedBy(events, ({ cgroup }) => theirs.has(cgroup)).get(false) ?? NOTHING
-    for (const name of others.names) this.others.add(name.replace(/[\d/-].*$/, ''))
+    for (const name of others.names) this.others.add(name.split('/')[0]!)
     this.#ofOthers(stretch, others)
     this.#account(stretch, [...vms.map(({ cgroup }) => byCgroup.get(cgroup) ?? NOTHING), others])
     this.#ofDevice(stretch, events, [...byCgroup.values()])
