@@ -36,10 +36,12 @@ import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
+import { studyHash } from '../study/identity.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
+import { type FoundStudy, findStudies } from './studies.ts'
 import { version } from './version.ts'
 
 /** Everything of one state directory, from its lock to its vms: what `serve` and `run` stand on. */
@@ -190,22 +192,21 @@ export class Engine {
     return () => this.#eventListeners.delete(listener)
   }
 
-  /** Runs a study of the config that is in force now. */
+  /** The study that a command's word stands for, as the config that is in force now has it. */
+  async findStudy(reference: string): Promise<FoundStudy> {
+    const found = await findStudies([reference], this.holder.current)
+    if (found.length === 1) return found[0]!
+    throw new KvmioError(`expected one study, got ${found.length} by the name ${reference}`)
+  }
+
+  /** Runs a study on this engine's tiers. */
   async runStudy(
-    name: string,
+    { name, study: configured, guest }: FoundStudy,
     blocks: number | undefined,
     signal: AbortSignal,
   ): Promise<StudySummary> {
-    const { studies, guests } = this.holder.current
-    const configured = studies[name]
-    if (!configured) {
-      throw new KvmioError(
-        `no study ${name}; the config has ${Object.keys(studies).join(', ') || 'none'}`,
-      )
-    }
     const study = await withWorkloadText(name, configured)
-    const guest = guests[study.guest]!
-    const hash = sha256(JSON.stringify({ study, guest }))
+    const hash = studyHash(study, guest)
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal)

@@ -65,10 +65,15 @@ export interface PhaseDuration {
   seconds: number
 }
 
-type Row = Record<string, string | number | null>
+export type Row = Record<string, string | number | null>
+
+/** What can be asked of a journal, whether it is open for writing or not. */
+export interface JournalReader {
+  all(sql: string, ...values: SQLInputValue[]): Row[]
+}
 
 /** The SQLite file that outlives every kvmio: one writer, a row before each run starts and when it ends. */
-export class Journal {
+export class Journal implements JournalReader {
   readonly #db: DatabaseSync
   readonly #now: () => number
 
@@ -297,6 +302,10 @@ export class Journal {
       JSON.stringify(verdict),
       this.#now(),
     )
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#all(sql, ...values)
   }
 
   #vm(row: Row): UnfinishedVm {

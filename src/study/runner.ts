@@ -2,10 +2,12 @@ import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isOwnInstaller } from '../config/install-rules.ts'
 import { passedThrough } from '../config/passthrough.ts'
+import { measureOf, phasesOf } from '../config/phases.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
 import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
+import { phaseMeasures } from '../journal/measures.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
 import { readTierFacts } from '../storage/tier-facts.ts'
@@ -13,9 +15,10 @@ import type { OpenTier } from '../storage/tiers.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
 import { withFunctions } from './functions.ts'
-import { type CasePlan, planCases, shuffled, tiersOf } from './plan.ts'
+import { blockOrder, type CasePlan, planCases, tiersOf } from './plan.ts'
 import { resumeRun, startRun } from './run.ts'
 import { spaceProblem } from './space.ts'
+import { enoughBlocks, valuesByCase } from './statistics/enough-blocks.ts'
 import { systemSource, withSystem } from './system-source.ts'
 import { planVms } from './vm-plans.ts'
 
@@ -25,13 +28,15 @@ export interface StudyTask {
   guest: GuestConfig
   /** Of what the study and its guest say. */
   hash: string
-  /** How many blocks at the most; the study's own number, or no end when it is continuous. */
+  /** How many more blocks; by the study's own rule when absent, or no end when it is continuous. */
   blocks?: number
 }
 
 export interface StudySummary {
   runs: RunSummary[]
   skipped: { case: string; reason: string }[]
+  /** Why there was nothing to run. */
+  note?: string
 }
 
 /** Runs a study block by block, each case once a block in random order, until its blocks are done or the signal comes. */
@@ -65,15 +70,29 @@ export async function runStudy(
   const problem = await spaceProblem(runnable, context.tier)
   if (problem !== undefined) throw new KvmioError(`study ${name}: ${problem}`)
   const runs: RunSummary[] = []
-  const blocks =
-    task.blocks ?? (study.schedule === 'continuous' ? Number.POSITIVE_INFINITY : study.blocks)
-  for (let count = 0; count < blocks && !signal.aborted; count++) {
+  for (let count = 0; !signal.aborted && !isDone(task, row, count, context); count++) {
     if (count > 0) await rest(study.pause, signal)
     // Two executions of one study take turns, block by block: their vms have the same names.
     using _turn = await takeTurn(name, context, signal)
     runs.push(...(await runBlock(task, row, runnable, context, signal)))
   }
-  return { runs, skipped }
+  if (runs.length > 0 || signal.aborted) return { runs, skipped }
+  const note = `study ${name} has the ${journal.blocksEnded(row.id)} blocks that it asks for; --once runs one more`
+  return { runs, skipped, note }
+}
+
+/** Whether a study has run as often as was asked for now, or as its rule asks for, blocks of earlier executions included. */
+function isDone(
+  { study, blocks }: StudyTask,
+  row: StudyRow,
+  count: number,
+  { journal }: StudyContext,
+): boolean {
+  if (blocks !== undefined) return count >= blocks
+  if (study.schedule === 'continuous') return false
+  const phases = phasesOf(measureOf(study))
+  const values = valuesByCase(phaseMeasures(journal, row.id, phases))
+  return enoughBlocks(study.blocks, journal.blocksEnded(row.id), values, row.seed)
 }
 
 /** Takes up a run that a killed kvmio left behind, under the lease of its tiers. */
@@ -100,7 +119,7 @@ async function runBlock(
 ): Promise<RunSummary[]> {
   const block = context.journal.openBlock(row.id)
   const done = context.journal.casesDone(block.id)
-  const order = shuffled(cases, row.seed, block.number)
+  const order = blockOrder(cases, study.reference?.case, row.seed, block.number)
   const runs: RunSummary[] = []
   for (const point of order) {
     if (done.has(point.name)) continue
