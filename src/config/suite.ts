@@ -33,10 +33,9 @@ export async function loadSuite(
   if (!isDerived(source)) return { name, studies: suiteStudies(source, name, config, parts) }
   const { base, settings, scale } = await derivation(source)
   const studies = derived(suiteStudies(base, name, config, parts), settings, scale)
-  const wrong = [
-    ...settingMistakes(settings, studies, config, parts === undefined),
-    ...suiteProblems(studies, config, (part) => fullName(name, part)),
-  ]
+  const mistakes = settingMistakes(settings, studies, config, parts === undefined)
+  const wrong =
+    mistakes.length > 0 ? mistakes : suiteProblems(studies, config, (part) => fullName(name, part))
   if (wrong.length > 0) checked(source, derivedSuiteSchema, wrong)
   return { name, studies }
 }
