@@ -32,22 +32,23 @@ t.test('a suite uses the tiers and guests of the config', async (t) => {
   })
 })
 
-const LACKS = `paper.yaml needs of ${FILE} what it does not have: `
+const LACKS = `paper.yaml: ${FILE} does not have its `
 const BAD: [text: string, message: string][] = [
   ['', 'paper.yaml:1:1: expected a mapping with studies, got an empty file'],
   ['{}', 'paper.yaml:1:1: studies: expected a mapping, got nothing'],
   ['studies: {}\nguests: {}\n', 'paper.yaml:2:1: guests: unknown key; known keys are studies'],
   [
     `studies:\n  a: ${STUDY.replace('student', 'studnet')}\n`,
-    'paper.yaml:2:15: studies.a.guest: expected a guest: student, got "studnet"; did you mean student?\n' +
-      `${LACKS}guests studnet`,
+    'paper.yaml:2:15: studies.a.guest: expected a guest: student, got "studnet"; did you mean student?',
   ],
   [
     `studies:\n  a: ${STUDY.replace('bus: [ide]', 'tier: [ext4, local, lvm]')}\n  b: ${WRITE.replace('{ guest', '{ settings: { drives.root.tier: xfs }, guest')}\n`,
-    'paper.yaml:2:78: studies.a.factors.drives.root.tier[0]: expected a tier: local, got "ext4"\n' +
-      'paper.yaml:2:91: studies.a.factors.drives.root.tier[2]: expected a tier: local, got "lvm"\n' +
-      'paper.yaml:3:38: studies.b.settings.drives.root.tier: expected a tier: local, got "xfs"\n' +
-      `${LACKS}tiers ext4, lvm, xfs`,
+    `${LACKS}tiers ext4, lvm, xfs`,
+  ],
+  [
+    `studies:\n  a: ${STUDY.replace('student', 'server')}\n  b: ${WRITE.replace('student', 'server')}\n  c: { guest: student, vms: 0, workload: { idle: {} } }\n`,
+    'paper.yaml:4:29: studies.c.vms: expected a whole number from 1 to 500, got 0\n' +
+      `${LACKS}guest server`,
   ],
   [
     `studies:\n  a: ${STUDY.replace('bus:', 'buss:')}\n`,
@@ -68,6 +69,14 @@ t.test('what a part does not need may be missing', async (t) => {
     'paper.yaml': `studies:\n  a: ${STUDY}\n  b: ${STUDY.replace('student', 'server')}\n`,
   }
   t.match(await suite(files), /b.guest: expected a guest: student, got "server"/)
+  t.match(
+    await suite({
+      ...files,
+      'paper.yaml': files['paper.yaml'].replaceAll('student', 'server'),
+      'kvmio.yaml': '',
+    }),
+    /^paper.yaml: \/lab\/kvmio.yaml does not have its guest server; try --config.file kvmio.yaml$/,
+  )
   t.match(await suite(files, 'paper.yaml', ['a']), { studies: { a: {} } })
   t.equal(await suite(files, 'paper.yaml', ['c']), 'paper.yaml: no study c; it has a, b')
 })
