@@ -90,7 +90,9 @@ async function findNeighbours(
   const [now, at] = [context.unattributed(), context.vm.now()]
   const seconds = baseline?.neighbours?.seconds ?? 0
   // Whoever gives up waiting here has the run all the same.
-  const after = await quietWindow(devices, seconds, context.devices, signal).catch(() => ({}))
+  const after = await quietWindow(devices, seconds, context.devices, signal).catch(
+    (): Record<string, number> => ({}),
+  )
   return devices.map((device) => {
     const [from, to] = [baseline?.unattributed[device], now.get(device)]
     const took = baseline && at - baseline.at
