@@ -11,8 +11,9 @@ import type { VmContext } from '../guest/running-vm.ts'
 import { type Manifest, readManifest } from '../host/manifest.ts'
 import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
-import { Journal, type UnfinishedRun } from '../journal/journal.ts'
+import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
@@ -38,6 +39,7 @@ import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
@@ -140,7 +142,7 @@ export class Engine {
   /** Removes what a killed kvmio left and no run owns, opens the tiers and starts to sample. Gives the runs to take up. */
   async start(): Promise<UnfinishedRun[]> {
     const { state } = this.holder.current
-    const unfinished = this.journal.unfinishedRuns()
+    const unfinished = unfinishedRuns(this.journal)
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     const vms = await this.#removeOrphans(keep)
@@ -278,6 +280,9 @@ export class Engine {
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
       cgroup: this.hierarchy && this.#cgroup,
       runAs: this.#runAs,
+      freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
+      devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
+      unattributed: () => unattributed(this.sampler),
       onSecond: (listener) => {
         this.#secondListeners.add(listener)
         return () => this.#secondListeners.delete(listener)
@@ -289,10 +294,7 @@ export class Engine {
 
   #take(event: StudyEvent): void {
     const active = this.#studies.get(event.study)?.active
-    if (active && event.type === 'run-started') {
-      active.run = { case: event.case, block: event.block, id: event.run }
-    }
-    if (active && event.type === 'run-ended') active.run = undefined
+    if (active) follow(active, event)
     for (const listener of this.#eventListeners) listener(event)
   }
 
@@ -346,6 +348,28 @@ export class Engine {
 
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
+  }
+}
+
+/** What is known of a study that goes on, from what it tells. */
+function follow(active: ActiveStudy, event: StudyEvent): void {
+  switch (event.type) {
+    case 'run-started':
+      active.run = { case: event.case, block: event.block, id: event.run }
+      break
+    case 'run-ended':
+      active.run = undefined
+      break
+    case 'paused':
+      active.paused = event.cause
+      break
+    case 'resumed':
+      active.paused = undefined
+      break
+    case 'progress': {
+      const { done, of, planned, left } = event
+      active.progress = { done, of, planned, left }
+    }
   }
 }
 

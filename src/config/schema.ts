@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { driveSchema, FORMATS } from './drive-schema.ts'
+import { freeSpaceFloorSchema, retentionSchema } from './keeping-schema.ts'
 import { studiesSchema } from './study-schema.ts'
 import { tierSchema } from './tier-schema.ts'
 import { bytes, name, nameOf, path, seconds, whole } from './values.ts'
@@ -98,6 +99,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The emulator'),
+  retention: retentionSchema.prefault({}).describe('How long what is large is kept'),
+  freeSpaceFloor: freeSpaceFloorSchema,
   tiers: z
     .record(name, tierSchema)
     .default({})

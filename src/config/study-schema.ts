@@ -116,6 +116,14 @@ export const studySchema = z.strictObject({
     .prefault(6)
     .describe('How often each case runs, unless the schedule is continuous; or the rule for it'),
   pause: seconds().prefault('10s').describe('The rest between two runs'),
+  neighbours: share('0.1%', '100%')
+    .optional()
+    .describe(
+      "How much others may do on a tier's device beside a run, as a share of what the run does; above it the run is void. Not judged by default",
+    ),
+  tries: whole(1, 20)
+    .default(3)
+    .describe('How often a case that turns out void is run at the most, each time that it is due'),
   seed: whole(0, 2 ** 31)
     .optional()
     .describe('Of the random order of cases; drawn and recorded by default'),

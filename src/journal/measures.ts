@@ -7,10 +7,13 @@ export interface Measured {
   value: number
 }
 
-/** How long some phases took together in the runs of a study that passed, in blocks that have ended: seconds of the slowest vm. */
+/** Of a study the blocks that have ended and count, or one block whatever becomes of it. */
+export type Scope = { study: number } | { block: number }
+
+/** How long some phases took together in runs that passed: seconds of the slowest vm. */
 export function phaseMeasures(
   journal: JournalReader,
-  study: number,
+  scope: Scope,
   phases: readonly string[],
 ): Measured[] {
   return journal.all(
@@ -20,13 +23,33 @@ export function phaseMeasures(
                 lead(uptime) OVER (PARTITION BY vms.id ORDER BY seq) - uptime AS seconds
          FROM phases JOIN vms ON vms.id = vm_id JOIN runs ON runs.id = run_id
          JOIN blocks ON blocks.id = block_id
-         WHERE study_id = ? AND blocks.ended_at IS NOT NULL AND runs.outcome = 'passed')
+         WHERE ${within(scope)} AND runs.outcome = 'passed')
        WHERE seconds IS NOT NULL AND phase IN (SELECT value FROM json_each(?))
        GROUP BY run, vm)
      GROUP BY run ORDER BY run`,
-    study,
+    idOf(scope),
     JSON.stringify(phases),
   ) as unknown as Measured[]
+}
+
+/** The transactions per second that the tiers' devices did under the load of runs that passed. */
+export function transactionMeasures(journal: JournalReader, scope: Scope): Measured[] {
+  return journal.all(
+    `SELECT case_name AS "case", blocks.number AS block, json_extract(findings, '$.transactions') AS value
+     FROM runs JOIN blocks ON blocks.id = block_id
+     WHERE ${within(scope)} AND outcome = 'passed' AND value IS NOT NULL ORDER BY runs.id`,
+    idOf(scope),
+  ) as unknown as Measured[]
+}
+
+function within(scope: Scope): string {
+  return 'block' in scope
+    ? 'block_id = ?'
+    : 'study_id = ? AND blocks.ended_at IS NOT NULL AND blocks.void_reason IS NULL'
+}
+
+function idOf(scope: Scope): number {
+  return 'block' in scope ? scope.block : scope.study
 }
 
 /** How long runs that passed took from their start to their end, by case: seconds of the last ten. */

@@ -52,6 +52,7 @@ export function study(more: Partial<StudyConfig> = {}): StudyConfig {
     exclude: [],
     blocks: { min: 6, max: 6 },
     pause: 10,
+    tries: 3,
     ...more,
   }
 }
