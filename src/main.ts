@@ -8,7 +8,7 @@ import { plan } from './cli/plan.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
-import { ConfigError, KvmioError, UsageError } from './lib/errors.ts'
+import { ConfigError, codeOf, KvmioError, UsageError } from './lib/errors.ts'
 import { createLog } from './lib/log.ts'
 
 // The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
@@ -26,6 +26,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     ending.abort(signal)
   })
 }
+
+// `kvmio plan | head` has seen enough; whoever runs a study goes on.
+process.stdout.on('error', (error) => {
+  if (codeOf(error) !== 'EPIPE') throw error
+})
 
 const program = new Command('kvmio')
   .description(
