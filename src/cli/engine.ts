@@ -38,7 +38,7 @@ import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
-import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
@@ -204,14 +204,14 @@ export class Engine {
   /** Runs a study on this engine's tiers. */
   async runStudy(
     { name, study: configured, guest }: FoundStudy,
-    blocks: number | undefined,
+    options: StudyOptions,
     signal: AbortSignal,
   ): Promise<StudySummary> {
     const study = await withWorkloadText(name, configured)
     const hash = studyHash(study, guest)
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
-    return await runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal)
+    return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
   }
 
   /** Sees a run of a killed kvmio to its end. */

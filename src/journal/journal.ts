@@ -3,6 +3,9 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { migrate } from './schema.ts'
 
+// kvmio pause and kvmio doctor write a row beside the one that runs studies.
+const BUSY_MS = 5_000
+
 export type Row = Record<string, string | number | null>
 
 /** What can be asked of a journal, whether it is open for writing or not. */
@@ -72,7 +75,7 @@ function openDatabase(file: string): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
     closeSync(openSync(file, 'a', 0o600)) // SQLite gives its other files the same mode
-    db = new DatabaseSync(file, { enableForeignKeyConstraints: false })
+    db = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: BUSY_MS })
     migrate(db, file)
     // WAL: readers at any time. NORMAL: a killed process loses nothing, and no fsync disturbs what is measured.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON')
