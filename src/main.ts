@@ -17,6 +17,9 @@ import { createLog } from './lib/log.ts'
 const FAILED = 1
 const BAD_USAGE = 2
 
+const SUITES = 'a suite, such as paper or studies/paper.yaml#buses'
+const STUDIES = `a study of the config, or ${SUITES}`
+
 const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
@@ -47,7 +50,7 @@ addServeOptions(
 })
 
 addServeOptions(program.command('run').description('run studies and print what they came to'))
-  .argument('<study...>')
+  .argument('<study...>', STUDIES)
   .option('--once', 'one block: each case once')
   .option('--only <pattern>', 'only cases of this name, in which * stands for any characters')
   .option('--fail-fast', 'end with the first run that fails')
@@ -96,12 +99,12 @@ addCommonOptions(journal.command('export').description('print the runs of studie
 addCommonOptions(
   program.command('plan').description('print the cases of studies, without starting anything'),
 )
-  .argument('[study...]')
+  .argument('[study...]', `${STUDIES}; all of the config by default`)
   .action((studies, flags) => plan({ ...commonOptions(flags), studies }))
 
-addCommonOptions(program.command('check').description('check the config')).action((flags) =>
-  check(commonOptions(flags)),
-)
+addCommonOptions(program.command('check').description('check the config, and suites beside it'))
+  .argument('[suite...]', SUITES)
+  .action((studies, flags) => check({ ...commonOptions(flags), studies }))
 
 addCommonOptions(program.command('doctor').description('list what this host can and cannot do'))
   .option('--json', 'as JSON')

@@ -228,6 +228,17 @@ t.test('whatever the file holds, only a ConfigError comes of it', async () => {
   const keys = fc.oneof(
     fc.constantFrom(
       ...['state', 'qemu', 'tiers', 'guests', 'studies', 'local', 'drives', 'root', 'tier', 'size'],
+      ...[
+        'include',
+        'exclude',
+        'settings',
+        'reference',
+        'case',
+        'blocks',
+        'image',
+        'name',
+        'measure',
+      ],
       ...['guest', 'workload', 'idle', 'factors', 'drives.root.bus', 'memory', 'system', 'vms'],
       ...[
         'boot-write-shutdown',
@@ -242,7 +253,18 @@ t.test('whatever the file holds, only a ConfigError comes of it', async () => {
     fc.string(),
   )
   const leaves = fc.oneof(
-    fc.constantFrom('local', 'student', 'root', '1GiB', '-1GiB', '10ms', 'appliance', 'ide', '/'),
+    fc.constantFrom(
+      'local',
+      'student',
+      'root',
+      'only',
+      '1GiB',
+      '-1GiB',
+      '10ms',
+      'appliance',
+      'ide',
+      '/',
+    ),
     fc.string(),
     fc.double(),
     fc.boolean(),
