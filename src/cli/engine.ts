@@ -80,8 +80,7 @@ export class Engine {
   ): Promise<Engine> {
     const { state, qemu } = holder.current
     await readQemuVersion(qemu.binary)
-    await mkdir(state, { recursive: true, mode: 0o711 })
-    await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
+    await takeDirectory(state)
     const lock = lockState(state)
     const engine = new Engine(
       options,
@@ -376,6 +375,17 @@ function follow(active: ActiveStudy, event: StudyEvent): void {
 /** What one vm at a time has: a tier, a function that is passed through. */
 function leasedBy({ drives, passthrough = [] }: VmPlan): string[] {
   return [...drives.map(({ tier }) => tier), ...passthrough.map(({ pci }) => pci)]
+}
+
+async function takeDirectory(state: string): Promise<void> {
+  try {
+    await mkdir(state, { recursive: true, mode: 0o711 })
+    await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
+  } catch (error) {
+    throw new KvmioError(`the state directory cannot be used: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
 }
 
 /** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */
