@@ -1,9 +1,11 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
 import { doctor } from './cli/doctor.ts'
 import { init } from './cli/init.ts'
+import { exportJournal } from './cli/journal-export.ts'
 import { addCommonOptions, addServeOptions, commonOptions, serveOptions } from './cli/options.ts'
+import { pause, resume } from './cli/pause.ts'
 import { plan } from './cli/plan.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
@@ -27,9 +29,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-// `kvmio plan | head` has seen enough; whoever runs a study goes on.
 process.stdout.on('error', (error) => {
-  if (codeOf(error) !== 'EPIPE') throw error
+  if (codeOf(error) === 'EPIPE') process.exit(0) // whoever reads it has enough, as head(1)
+  throw error
 })
 
 const program = new Command('kvmio')
@@ -50,11 +52,49 @@ addServeOptions(
 addServeOptions(program.command('run').description('run studies and print what they came to'))
   .argument('<study...>', STUDIES)
   .option('--once', 'one block: each case once')
+  .option('--only <pattern>', 'only cases of this name, in which * stands for any characters')
+  .option('--fail-fast', 'end with the first run that fails')
   .action(async (studies, flags) => {
-    const options = { ...serveOptions(flags), studies, blocks: flags.once ? 1 : undefined }
+    const options = {
+      ...serveOptions(flags),
+      studies,
+      blocks: flags.once ? 1 : undefined,
+      only: flags.only as string | undefined,
+      failFast: flags.failFast === true,
+      command: ['kvmio', ...process.argv.slice(2)].join(' '),
+    }
     const passed = await runStudies(options, createLog(options.log), ending.signal)
     if (!passed) process.exitCode = FAILED
   })
+
+addCommonOptions(program.command('pause').description('let studies wait before their next run'))
+  .argument('<study...>')
+  .action((studies, flags) => pause({ ...commonOptions(flags), studies }))
+
+addCommonOptions(program.command('resume').description('let paused studies go on'))
+  .argument('<study...>')
+  .action((studies, flags) => resume({ ...commonOptions(flags), studies }))
+
+const journal = program.command('journal').description('what the studies have come to')
+addCommonOptions(journal.command('export').description('print the runs of studies'))
+  .argument('[study...]', 'all that the journal has by default')
+  .addOption(
+    new Option('--format <format>', 'jsonl has everything, csv a row for each run')
+      .choices(['jsonl', 'csv'])
+      .default('jsonl'),
+  )
+  .option('--samples', 'with the seconds of each run (jsonl)')
+  .action((studies, flags) =>
+    exportJournal(
+      {
+        ...commonOptions(flags),
+        studies,
+        format: flags.format,
+        samples: flags.samples === true,
+      },
+      process.stdout,
+    ),
+  )
 
 addCommonOptions(
   program.command('plan').description('print the cases of studies, without starting anything'),

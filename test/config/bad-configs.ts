@@ -114,14 +114,39 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
 
   // Single keys.
   [
+    'an age beyond ten years',
+    'retention: { samples: { age: 9000d } }\n',
+    '1:30: retention.samples.age: expected at most 3650d, got "9000d"',
+  ],
+  [
+    'an age without a unit',
+    'retention: { images: { age: 90 } }\n',
+    '1:29: retention.images.age: expected a duration with a unit, such as 10ms, 30s or 5m, got 90',
+  ],
+  [
+    'a floor in per cent',
+    'freeSpaceFloor: 5%\n',
+    '1:17: freeSpaceFloor: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got "5%"',
+  ],
+  [
+    'neighbours as a number',
+    study('    workload: { idle: {} }\n    neighbours: 0.05'),
+    '9:17: studies.demo.neighbours: expected a share in per cent, such as 5% or 2.5%, got 0.05',
+  ],
+  [
+    'no try',
+    study('    workload: { idle: {} }\n    tries: 0'),
+    '9:12: studies.demo.tries: expected a whole number from 1 to 20, got 0',
+  ],
+  [
     'an unknown key',
     'stat: .kvmio\n',
-    '1:1: stat: unknown key; known keys are state, qemu, tiers, guests, studies; did you mean state?',
+    '1:1: stat: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies; did you mean state?',
   ],
   [
     'an unknown key like no other',
     'prometheus: {}\n',
-    '1:1: prometheus: unknown key; known keys are state, qemu, tiers, guests, studies',
+    '1:1: prometheus: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies',
   ],
   [
     'an unknown key of a drive',
@@ -131,7 +156,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a key that is a number',
     '1: 2\n',
-    '1:1: 1: unknown key; known keys are state, qemu, tiers, guests, studies',
+    '1:1: 1: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies',
   ],
   [
     'nothing where tiers belong',

@@ -139,6 +139,11 @@ studies:
     file: FILE,
     state: '/lab/.kvmio',
     qemu: { binary: '/lab/bin/qemu', user: 61177 },
+    retention: {
+      samples: { age: 90 * 86_400, size: 2 ** 30 },
+      images: { age: 90 * 86_400 },
+    },
+    freeSpaceFloor: 2 * 2 ** 30,
     tiers: { local: { directory: '/images' } },
     guests: {
       own: {
@@ -179,6 +184,7 @@ studies:
         exclude: [],
         blocks: { min: 6, max: 6 },
         pause: 10,
+        tries: 3,
       },
     },
   })
