@@ -120,9 +120,9 @@ function blocksAhead(
   whole: number,
   { journal }: StudyContext,
 ): number | undefined {
+  if (study.schedule === 'continuous') return undefined
   const ended = blocksEnded(journal, row.id)
   if (blocks !== undefined) return ended + blocks - whole
-  if (study.schedule === 'continuous') return undefined
   return Math.min(study.blocks.max, Math.max(study.blocks.min, ended + 1))
 }
 

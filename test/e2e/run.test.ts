@@ -36,7 +36,7 @@ const CONFIG = {
 }
 
 const HEAD =
-  /^case +outcome +boot s +prepare s +write s +settle s +shutdown s +vm tps +device +device tps( +stolen)?$/m
+  /^case +outcome +boot s +prepare s +write s +settle s +shutdown s +vm tps +device +device tps( +host cpu)?( +stolen)?$/m
 
 t.test('run --once of a study with two cases', { skip }, async (t) => {
   const home = await homeFor(t, CONFIG)
