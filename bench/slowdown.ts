@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Engine } from '../src/cli/engine.ts'
 import { listenWeb } from '../src/cli/listen.ts'
 import type { ServeOptions } from '../src/cli/options.ts'
+import { findStudies } from '../src/cli/studies.ts'
 import { COLLECTOR_NAMES } from '../src/collector/all.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { ConfigHolder } from '../src/config/watch.ts'
@@ -79,7 +80,8 @@ async function withEngine<T>(configFile: string, act: (engine: Engine) => Promis
   const engine = await Engine.open(options, holder, silentLog, stopped.signal)
   try {
     await engine.start()
-    const study = engine.runStudy('reads', 1, stopped.signal)
+    const [found] = await findStudies(['reads'], config)
+    const study = engine.runStudy(found!, { blocks: 1 }, stopped.signal)
     study.catch(() => {}) // it is abandoned in the end, and before that `act` waits in vain
     try {
       return await act(engine)

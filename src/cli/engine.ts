@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
@@ -12,9 +11,10 @@ import type { VmContext } from '../guest/running-vm.ts'
 import { type Manifest, readManifest } from '../host/manifest.ts'
 import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
-import { Journal, type UnfinishedRun } from '../journal/journal.ts'
+import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
-import { KvmioError } from '../lib/errors.ts'
+import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
+import { KvmioError, messageOf } from '../lib/errors.ts'
 import { HangGuard } from '../lib/hang-guard.ts'
 import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
@@ -37,11 +37,14 @@ import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
-import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { studyHash } from '../study/identity.ts'
+import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
+import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
+import { type FoundStudy, findStudies } from './studies.ts'
 import { version } from './version.ts'
 
 /** Everything of one state directory, from its lock to its vms: what `serve` and `run` stand on. */
@@ -82,8 +85,7 @@ export class Engine {
   ): Promise<Engine> {
     const { state, qemu } = holder.current
     await readQemuVersion(qemu.binary)
-    await mkdir(state, { recursive: true, mode: 0o711 })
-    await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
+    await takeDirectory(state)
     const lock = lockState(state)
     const engine = new Engine(options, holder, log, lock, await openCgroups(options, state, log))
     // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
@@ -156,7 +158,7 @@ export class Engine {
   /** Removes what a killed kvmio left and no run owns, opens the tiers and starts to sample. Gives the runs to take up. */
   async start(): Promise<UnfinishedRun[]> {
     const { state } = this.holder.current
-    const unfinished = this.journal.unfinishedRuns()
+    const unfinished = unfinishedRuns(this.journal)
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     const vms = await this.#removeOrphans(keep)
@@ -220,25 +222,24 @@ export class Engine {
     return () => this.#eventListeners.delete(listener)
   }
 
-  /** Runs a study of the config that is in force now. */
+  /** The study that a command's word stands for, as the config that is in force now has it. */
+  async findStudy(reference: string): Promise<FoundStudy> {
+    const found = await findStudies([reference], this.holder.current)
+    if (found.length === 1) return found[0]!
+    throw new KvmioError(`expected one study, got ${found.length} by the name ${reference}`)
+  }
+
+  /** Runs a study on this engine's tiers. */
   async runStudy(
-    name: string,
-    blocks: number | undefined,
+    { name, study: configured, guest }: FoundStudy,
+    options: StudyOptions,
     signal: AbortSignal,
   ): Promise<StudySummary> {
-    const { studies, guests } = this.holder.current
-    const configured = studies[name]
-    if (!configured) {
-      throw new KvmioError(
-        `no study ${name}; the config has ${Object.keys(studies).join(', ') || 'none'}`,
-      )
-    }
     const study = await withWorkloadText(name, configured)
-    const guest = guests[study.guest]!
-    const hash = sha256(JSON.stringify({ study, guest }))
+    const hash = studyHash(study, guest)
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
-    return await runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal)
+    return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
   }
 
   /** Sees a run of a killed kvmio to its end. */
@@ -307,6 +308,9 @@ export class Engine {
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
       cgroup: this.#cgroups.own,
       runAs: this.#runAs,
+      freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
+      devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
+      unattributed: () => unattributed(this.sampler),
       onSecond: (listener) => {
         this.#secondListeners.add(listener)
         return () => this.#secondListeners.delete(listener)
@@ -318,10 +322,7 @@ export class Engine {
 
   #take(event: StudyEvent): void {
     const active = this.#studies.get(event.study)?.active
-    if (active && event.type === 'run-started') {
-      active.run = { case: event.case, block: event.block, id: event.run }
-    }
-    if (active && event.type === 'run-ended') active.run = undefined
+    if (active) follow(active, event)
     for (const listener of this.#eventListeners) listener(event)
   }
 
@@ -386,11 +387,40 @@ export class Engine {
   }
 }
 
+/** What is known of a study that goes on, from what it tells. */
+function follow(active: ActiveStudy, event: StudyEvent): void {
+  switch (event.type) {
+    case 'run-started':
+      active.run = { case: event.case, block: event.block, id: event.run }
+      break
+    case 'run-ended':
+      active.run = undefined
+      break
+    case 'paused':
+      active.paused = event.cause
+      break
+    case 'resumed':
+      active.paused = undefined
+      break
+    case 'progress': {
+      const { done, of, planned, left } = event
+      active.progress = { done, of, planned, left }
+    }
+  }
+}
+
 /** What one vm at a time has: a tier, a function that is passed through. */
 function leasedBy({ drives, passthrough = [] }: VmPlan): string[] {
   return [...drives.map(({ tier }) => tier), ...passthrough.map(({ pci }) => pci)]
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+async function takeDirectory(state: string): Promise<void> {
+  try {
+    await mkdir(state, { recursive: true, mode: 0o711 })
+    await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
+  } catch (error) {
+    throw new KvmioError(`the state directory cannot be used: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
 }

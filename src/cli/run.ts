@@ -1,20 +1,23 @@
 import { loadConfig } from '../config/load.ts'
 import { ConfigHolder } from '../config/watch.ts'
-import { UsageError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import type { StudySummary } from '../study/runner.ts'
+import type { RunSummary } from '../study/event.ts'
+import type { StudyOptions, StudySummary } from '../study/runner.ts'
 import { callControl } from '../web/control.ts'
 import { controlPath, type RunMessage, type RunRequest } from './control.ts'
 import { Engine } from './engine.ts'
+import { prune } from './keeping.ts'
 import { listenWeb } from './listen.ts'
 import type { ServeOptions } from './options.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { runTable, TABLE_NOTE } from './run-table.ts'
+import { type FoundStudy, findStudies } from './studies.ts'
 
-export interface RunOptions extends ServeOptions {
+export interface RunOptions extends ServeOptions, StudyOptions {
+  /** As findStudies() reads them. */
   studies: readonly string[]
-  /** How many blocks of each; the study's own number by default. */
-  blocks?: number
+  /** The command as it was given, to be given again. */
+  command: string
 }
 
 /** Runs studies one after another and prints what they came to. False when a run did not pass. */
@@ -24,23 +27,15 @@ export async function runStudies(
   signal: AbortSignal,
 ): Promise<boolean> {
   const config = await loadConfig(options.configFile)
-  const known = Object.keys(config.studies)
-  const unknown = options.studies.filter((name) => !known.includes(name))
-  if (unknown.length > 0) {
-    throw new UsageError(
-      `no study ${unknown.join(', ')}; ${options.configFile} has ${known.join(', ') || 'none'}`,
-    )
-  }
+  const studies = await findStudies(options.studies, config)
   const progress = createProgress(process.stderr)
   try {
     const summaries =
-      (await handOver(options, config.state, progress, signal)) ??
-      (await runHere(options, log, progress, signal))
+      (await handOver(studies, options, config.state, progress, signal)) ??
+      (await runHere(studies, options, log, progress, signal))
     for (const summary of summaries) process.stdout.write(report(summary))
-    return (
-      !signal.aborted &&
-      summaries.every(({ runs }) => runs.every(({ outcome }) => outcome === 'passed'))
-    )
+    if (signal.aborted) process.stderr.write(howToGoOn(options))
+    return !signal.aborted && summaries.every(({ runs }) => allPassed(runs))
   } finally {
     progress.stop()
   }
@@ -48,7 +43,8 @@ export async function runStudies(
 
 /** Lets the kvmio that serves this state directory do the work; undefined when there is none. */
 async function handOver(
-  { studies, blocks }: RunOptions,
+  studies: readonly FoundStudy[],
+  { blocks, only, failFast }: StudyOptions,
   stateDir: string,
   progress: Progress,
   signal: AbortSignal,
@@ -57,8 +53,9 @@ async function handOver(
   if (!(await callControl({ path, method: 'GET', url: '/v1/status' }))) return undefined
   process.stderr.write('handed over to the kvmio that serves this state directory\n')
   const summaries: StudySummary[] = []
-  for (const study of studies) {
-    const body: RunRequest = { study, blocks }
+  for (const { reference } of studies) {
+    if (failFast && hasFailed(summaries)) break
+    const body: RunRequest = { study: reference, blocks, only, failFast }
     await callControl({
       path,
       method: 'POST',
@@ -77,6 +74,7 @@ async function handOver(
 
 /** Does the work itself, and serves its metrics meanwhile. */
 async function runHere(
+  studies: readonly FoundStudy[],
   options: RunOptions,
   log: Log,
   progress: Progress,
@@ -89,11 +87,15 @@ async function runHere(
     try {
       engine.onEvent((event) => progress.event(event))
       const summaries: StudySummary[] = []
-      for (const run of await engine.start()) {
+      const unfinished = await engine.start()
+      await prune(engine)
+      for (const run of unfinished) {
         summaries.push({ runs: [await engine.takeUp(run, signal)], skipped: [] })
       }
-      for (const study of options.studies) {
-        if (!signal.aborted) summaries.push(await engine.runStudy(study, options.blocks, signal))
+      const { blocks, only, failFast } = options
+      for (const study of studies) {
+        if (signal.aborted || (failFast && hasFailed(summaries))) break
+        summaries.push(await engine.runStudy(study, { blocks, only, failFast }, signal))
       }
       return summaries
     } finally {
@@ -104,7 +106,25 @@ async function runHere(
   }
 }
 
-function report({ runs, skipped }: StudySummary): string {
+/** A void run may be followed by one that passed. */
+function allPassed(runs: readonly RunSummary[]): boolean {
+  const last = new Map(runs.map(({ case: name, outcome }) => [name, outcome]))
+  return (
+    runs.every(({ outcome }) => outcome === 'passed' || outcome === 'void') &&
+    [...last.values()].every((outcome) => outcome === 'passed')
+  )
+}
+
+function hasFailed(summaries: readonly StudySummary[]): boolean {
+  return summaries.some(({ runs }) => runs.some(({ outcome }) => outcome === 'failed'))
+}
+
+function howToGoOn({ command }: RunOptions): string {
+  return `What has ended is in the journal; the run that went on is abandoned. To go on: ${command}\n`
+}
+
+function report({ runs, skipped, note }: StudySummary): string {
   const left = skipped.map(({ case: name, reason }) => `skipped ${name}: ${reason}\n`).join('')
+  if (note !== undefined) return `${left}${note}\n`
   return runs.length === 0 ? left : `\n${runTable(runs)}\n\n${left}${TABLE_NOTE}\n`
 }

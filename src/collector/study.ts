@@ -1,11 +1,20 @@
-import type { ActiveStudy } from '../attribution/records.ts'
-import type { Journal, PhaseDuration } from '../journal/journal.ts'
+import type { ActiveStudy, StudyProgress } from '../attribution/records.ts'
+import type { JournalReader } from '../journal/journal.ts'
+import {
+  blockCounts,
+  firstUnfinishedRun,
+  type PhaseDuration,
+  phaseDurations,
+  runCounts,
+} from '../journal/totals.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Distribution, type Sample, sample } from '../metrics/family.ts'
 import type { Collector } from './collector.ts'
 
 // Seconds: from a phase that only prints a line to an installation under emulation.
 const BOUNDS = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600]
+
+const PAUSES = ['request', 'space'] as const
 
 interface PhaseState {
   labels: { study: string; case: string; phase: string }
@@ -25,12 +34,12 @@ export function createStudyCollector(): Collector {
     name: 'study',
 
     async collect({ journal, studies }) {
-      const fresh = journal.phaseDurations(settled).filter(({ run }) => !counted.has(run))
+      const fresh = phaseDurations(journal, settled).filter(({ run }) => !counted.has(run))
       for (const duration of fresh) {
         add(phases, duration)
         counted.add(duration.run)
       }
-      const open = journal.firstUnfinishedRun() ?? Number.POSITIVE_INFINITY
+      const open = firstUnfinishedRun(journal) ?? Number.POSITIVE_INFINITY
       for (const run of counted) {
         if (run > open) continue
         settled = Math.max(settled, run)
@@ -74,8 +83,12 @@ function phaseSamples({ labels, counts, count, sum, last }: PhaseState): Sample[
 }
 
 function activeSamples(studies: readonly ActiveStudy[]): Sample[] {
-  return studies.flatMap(({ name, run }) => [
+  return studies.flatMap(({ name, run, paused, progress }) => [
     sample(m.study.running, { study: name }, run ? 1 : 0),
+    ...PAUSES.map((reason) =>
+      sample(m.study.paused, { study: name, reason }, paused === reason ? 1 : 0),
+    ),
+    ...(progress ? progressSamples(name, progress) : []),
     ...(run
       ? [
           sample(
@@ -88,11 +101,18 @@ function activeSamples(studies: readonly ActiveStudy[]): Sample[] {
   ])
 }
 
-function countSamples(journal: Journal): Sample[] {
+function progressSamples(study: string, { done, of, planned }: StudyProgress): Sample[] {
   return [
-    ...journal
-      .runCounts()
-      .map(({ study, outcome, runs }) => sample(m.study.runs, { study, outcome }, runs)),
-    ...journal.blockCounts().map(({ study, blocks }) => sample(m.study.blocks, { study }, blocks)),
+    ...(planned === undefined ? [] : [sample(m.study.planned, { study }, planned)]),
+    ...(of > 0 ? [sample(m.study.progress, { study }, done / of)] : []),
+  ]
+}
+
+function countSamples(journal: JournalReader): Sample[] {
+  return [
+    ...runCounts(journal).map(({ study, outcome, runs }) =>
+      sample(m.study.runs, { study, outcome }, runs),
+    ),
+    ...blockCounts(journal).map(({ study, blocks }) => sample(m.study.blocks, { study }, blocks)),
   ]
 }

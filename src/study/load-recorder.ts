@@ -8,7 +8,7 @@ import { mean, windowMeans } from './load-window.ts'
 const WINDOW_SECONDS = 10
 
 /** The phases in which a workload does what is to be measured. */
-const LOAD_PHASES = ['write', 'fio', 'script', 'install', 'unpack', 'configure']
+const LOAD_PHASES = ['write', 'fio', 'script', 'idle', 'install', 'unpack', 'configure']
 
 /** Keeps the transactions per second of the seconds in which the vms of a run write. */
 export class LoadRecorder {
@@ -16,6 +16,7 @@ export class LoadRecorder {
   readonly #devices = new Map<string, { tier: string; perSecond: number[] }>()
   readonly #vmRates: number[] = []
   readonly #stolen: number[] = []
+  readonly #busy: number[] = []
   readonly #unsubscribe: () => void
   #allWrote = false
 
@@ -45,9 +46,26 @@ export class LoadRecorder {
     return { vmTransactions: meanOf(this.#vmRates), devices, stolen: meanOf(this.#stolen) }
   }
 
-  #take({ devices, vms, stolen }: SecondRates): void {
+  /** What the processors did while the vms wrote, as shares of their time. */
+  get cpu(): { busy?: number; stolen?: number } {
+    return { busy: meanOf(this.#busy), stolen: meanOf(this.#stolen) }
+  }
+
+  /** Transactions per second of a device while all vms wrote. */
+  loadOf(device: string): number | undefined {
+    return meanOf(this.#devices.get(device)?.perSecond ?? [])
+  }
+
+  /** Transactions per second of all devices together while all vms wrote. */
+  get load(): number | undefined {
+    const rates = [...this.#devices.keys()].flatMap((device) => this.loadOf(device) ?? [])
+    return rates.length === 0 ? undefined : rates.reduce((sum, rate) => sum + rate, 0)
+  }
+
+  #take({ devices, vms, stolen, busy }: SecondRates): void {
     const writing = this.#members.filter(({ vm }) => LOAD_PHASES.includes(vm?.phase?.name ?? ''))
     if (writing.length > 0 && stolen !== undefined) this.#stolen.push(stolen)
+    if (writing.length > 0 && busy !== undefined) this.#busy.push(busy)
     for (const { plan } of writing) {
       const rate = vms.get(plan.name)
       if (rate !== undefined) this.#vmRates.push(rate)

@@ -46,9 +46,13 @@ export function study(more: Partial<StudyConfig> = {}): StudyConfig {
       direct: false,
       settle: 10,
     },
+    settings: {},
     factors: {},
-    blocks: 6,
+    include: [],
+    exclude: [],
+    blocks: { min: 6, max: 6 },
     pause: 10,
+    tries: 3,
     ...more,
   }
 }
