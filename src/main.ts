@@ -1,3 +1,4 @@
+import './lib/threads.ts'
 import { Command, CommanderError } from 'commander'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
@@ -14,6 +15,8 @@ import { createLog } from './lib/log.ts'
 // The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
 const FAILED = 1
 const BAD_USAGE = 2
+// Nothing is left to do then.
+const END_MS = 5_000
 
 const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -73,6 +76,15 @@ addCommonOptions(
   program.command('clean').description('end and remove what a killed kvmio left on this host'),
 ).action((flags) => clean(commonOptions(flags)))
 
+/** What hangs in the kernel, as a file on a server that has gone does, holds one of libuv's threads and the process with it. */
+function endDespiteHanging(): void {
+  const kill = () => {
+    process.stderr.write('ending without a file that does not answer\n')
+    process.kill(process.pid, 'SIGKILL')
+  }
+  setTimeout(kill, END_MS).unref()
+}
+
 try {
   await program.parseAsync()
 } catch (error) {
@@ -87,4 +99,6 @@ try {
   } else {
     throw error
   }
+} finally {
+  endDespiteHanging()
 }

@@ -500,6 +500,11 @@ export const vmUp = gauge(
   ['vm'],
   '1 while the qemu process runs and answers, 0 when it does not; absent where no QMP socket of the vm is named, for then nobody has asked.',
 )
+export const vmLastAnswer = gauge(
+  'vm_last_answer_time_seconds',
+  ['vm'],
+  'When the qemu process last answered anything over QMP, Unix time: how fresh its figures are.',
+)
 export const vmOutcome = gauge(
   'vm_outcome',
   ['vm', 'outcome'],

@@ -1,5 +1,7 @@
 import { basename } from 'node:path'
 import type { Backend, Drive, Tier, Vm } from '../attribution/records.ts'
+import { DeadlineError } from '../lib/errors.ts'
+import { HangGuard } from '../lib/hang-guard.ts'
 import { readDeviceSize, readFileSize, readQcow2Size } from '../source/image-size.ts'
 import { type LogicalVolume, readLogicalVolumes } from '../source/lvm.ts'
 import { PacedReader, type PacedReaderOptions } from './paced-reader.ts'
@@ -27,6 +29,8 @@ interface Image {
 export interface ImageReaderOptions
   extends Pick<PacedReaderOptions<string, Image, ImageSize>, 'onError' | 'now'> {
   sysRoot: string
+  /** What may hang is read under its eyes. */
+  guard?: HangGuard
   vms(): readonly Pick<Vm, 'name' | 'pid' | 'drives'>[]
   tiers(): readonly ImageTier[]
   /** The logical volumes of a group; what lvs says by default. */
@@ -44,13 +48,18 @@ const DEADLINE_MS = 5_000
 /** How large the images of each drive are: where their filesystem hangs, no scrape does. */
 export function createImageReader(options: ImageReaderOptions): ImageReader {
   const { sysRoot, vms, tiers, onError, now = () => performance.now() } = options
+  const { guard = new HangGuard() } = options
   const volumes = shared(options.readVolumes ?? readLogicalVolumes, now)
   return new PacedReader({
     source: 'image',
     items: () => new Map(vms().flatMap((vm) => vm.drives.flatMap((drive) => imagesOf(vm, drive)))),
-    read: (image: Image) => {
+    read: async (image: Image) => {
       const tier = tiers().find(({ name }) => name === image.tier)
-      return readImageSize(image, tier, sysRoot, volumes)
+      // Many images may lie on a server that has gone: one of them waits for it.
+      const place = `an image of tier ${image.tier}`
+      if (guard.underWay.includes(place)) throw new DeadlineError(`${place} has not answered yet`)
+      const read = () => readImageSize(image, tier, sysRoot, volumes)
+      return guard.run(place, Number.POSITIVE_INFINITY, read)
     },
     paceMs: PACE_MS,
     deadlineMs: DEADLINE_MS,
