@@ -36,7 +36,9 @@ const HOMES: Record<string, readonly string[]> = {
   'node:sqlite': ['src/journal/'],
   pino: ['src/lib/log.ts'],
   'prom-client': ['src/metrics/render.ts'],
-  'simple-statistics': ['src/study/statistics/'],
+  'simple-statistics': ['src/study/'],
+  vega: ['src/study/report/figures/'],
+  'vega-lite': ['src/study/report/figures/'],
   yaml: ['src/config/load.ts'],
   zod: ['src/config/', 'src/storage/disk-record.ts'],
 }

@@ -8,7 +8,14 @@ import { mean, windowMeans } from './load-window.ts'
 const WINDOW_SECONDS = 10
 
 /** The phases in which a workload does what is to be measured. */
-const LOAD_PHASES = ['write', 'fio', 'script', 'install', 'unpack', 'configure']
+export const LOAD_PHASES: readonly string[] = [
+  'write',
+  'fio',
+  'script',
+  'install',
+  'unpack',
+  'configure',
+]
 
 /** Keeps the transactions per second of the seconds in which the vms of a run write. */
 export class LoadRecorder {

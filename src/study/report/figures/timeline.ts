@@ -1,0 +1,123 @@
+import type { TopLevelSpec } from 'vega-lite'
+import type { RunResult } from '../record.ts'
+import type { Frame } from './svg.ts'
+
+/** The runs of a case, second by second. */
+export interface Timeline {
+  /** The one that is drawn strong, and whose phases are marked. */
+  typical: RunResult
+  others: RunResult[]
+}
+
+const HEIGHT = 130
+const LANE = 14
+/** Of a letter of 11 pixels; a little more than system-ui's mean. */
+const LETTER = 6.4
+
+/** Transactions of the device per second. `most` and `longest` are the same for all cases of a page, so that eyes can compare. */
+export function timelineSpec(
+  { typical, others }: Timeline,
+  { most, longest }: { most: number; longest: number },
+  { width, narrow }: Frame,
+): TopLevelSpec {
+  const phases = phasesOf(typical)
+  const lanes = lanesOf(phases, width / longest)
+  const laneCount = Math.max(1, ...lanes.map(({ lane }) => lane + 1))
+  const x = {
+    field: 'second',
+    type: 'quantitative' as const,
+    scale: { domain: [0, longest], nice: false },
+    axis: { title: 'Seconds since the run began', tickCount: narrow ? 5 : 10, grid: false },
+  }
+  const y = {
+    field: 'device',
+    type: 'quantitative' as const,
+    scale: { domain: [0, most], nice: true },
+    axis: {
+      title: narrow ? null : 'Transactions/s',
+      tickCount: 4,
+      grid: true,
+      labelLimit: 40,
+      minExtent: 34,
+    },
+  }
+  const line = (run: RunResult) => ({
+    data: {
+      values: run.samples.flatMap(({ second, device }) =>
+        device === undefined ? [] : [{ second, device }],
+      ),
+    },
+  })
+  const shown = narrow ? [] : others
+  return {
+    width: width - (narrow ? 34 : 50),
+    height: HEIGHT,
+    padding: { left: 6, right: 18, top: laneCount * LANE, bottom: 4 },
+    layer: [
+      {
+        data: { values: phases.filter((_, index) => index % 2 === 1) },
+        mark: { type: 'rect', color: 'var(--band)' },
+        encoding: { x: { ...x, field: 'from' }, x2: { field: 'to' } },
+      },
+      ...shown.map((run) => ({
+        ...line(run),
+        mark: { type: 'line' as const, color: 'var(--layer-5)', opacity: 0.3, strokeWidth: 1 },
+        encoding: { x, y },
+      })),
+      {
+        ...line(typical),
+        mark: { type: 'line', color: 'var(--layer-5)', strokeWidth: 2 },
+        encoding: { x, y },
+      },
+      ...lanes.map((phase) => ({
+        data: { values: [phase] },
+        mark: {
+          type: 'text' as const,
+          align: phase.align,
+          baseline: 'bottom' as const,
+          y: -2 - (laneCount - 1 - phase.lane) * LANE,
+          fontSize: 11,
+          color: 'var(--soft)',
+        },
+        encoding: { x: { ...x, field: 'at' }, text: { field: 'name' } },
+      })),
+    ],
+  }
+}
+
+interface PhaseSpan {
+  name: string
+  from: number
+  to: number
+}
+
+/** Where each phase is in a run's samples. */
+function phasesOf({ samples }: RunResult): PhaseSpan[] {
+  const phases: PhaseSpan[] = []
+  for (const { second, phase } of samples) {
+    if (phase === undefined) continue
+    const last = phases.at(-1)
+    if (last?.name === phase) last.to = second
+    else {
+      if (last) last.to = second
+      phases.push({ name: phase, from: second, to: second })
+    }
+  }
+  return phases
+}
+
+/** Names stand above the beginnings of their phases, and one above the other where they would meet. */
+function lanesOf(phases: readonly PhaseSpan[], pixelsPerSecond: number) {
+  const ends: number[] = []
+  const right = Math.max(...phases.map(({ to }) => to), 0) * pixelsPerSecond
+  return phases.map(({ name, from }) => {
+    const width = name.length * LETTER + 4
+    const begin = from * pixelsPerSecond
+    const fits = begin + width <= right
+    const left = fits ? begin : Math.max(0, right - width)
+    let lane = ends.findIndex((end) => end <= left)
+    if (lane === -1) lane = ends.length
+    ends[lane] = left + width
+    return { name, lane, align: 'left' as const, at: left / pixelsPerSecond }
+  })
+}

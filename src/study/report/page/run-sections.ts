@@ -1,0 +1,90 @@
+import { formatSeconds } from '../../../lib/quantities.ts'
+import type { Analysis } from '../analysis.ts'
+import { formatFigure } from '../format.ts'
+import { measure } from '../measures.ts'
+import type { StudyResults } from '../record.ts'
+import type { Section } from './document.ts'
+import { type Html, html } from './html.ts'
+import { tableOf } from './table.ts'
+
+export function runsSection({ runs }: StudyResults, { measures }: Analysis): Section {
+  const flagged = new Set(
+    measures.flatMap(({ classes }) =>
+      classes.flatMap(({ cases }) =>
+        cases.flatMap((each) => each.runs.flatMap(({ run, outlier }) => (outlier ? [run] : []))),
+      ),
+    ),
+  )
+  return {
+    id: 'runs',
+    title: 'Every run',
+    body: html`<details><summary>${runs.length} runs, in the order in which they were started</summary>
+${tableOf(
+  [
+    { title: 'run', kind: 'figure' },
+    { title: 'block', kind: 'figure' },
+    { title: 'case' },
+    { title: 'outcome' },
+    ...measures.map(({ title, unit }) => ({ title: `${title}, ${unit}`, kind: 'figure' as const })),
+    { title: 'whole run', kind: 'figure' },
+    { title: 'remarks', kind: 'words' },
+  ],
+  runs.map((run) => [
+    `${run.id}`,
+    `${run.block}`,
+    run.case,
+    run.outcome,
+    ...measures.map(({ name }) => {
+      const value = measure(name).of(run)
+      return value === undefined ? undefined : formatFigure(value)
+    }),
+    formatSeconds(run.seconds),
+    [run.reason, ...run.remarks, flagged.has(run.id) && 'an outlier'].filter(Boolean).join('; '),
+  ]),
+)}</details>`,
+  }
+}
+
+/** Of the first run; what another one had otherwise stands among what cannot be concluded. */
+export function manifestSection({ runs, cases }: StudyResults): Section {
+  const manifest = runs[0]?.manifest ?? {}
+  return {
+    id: 'manifest',
+    title: 'On what it was measured',
+    body: html`<dl>${Object.entries(manifest).map(([key, value]) => html`<dt>${key}</dt><dd>${manifestValue(value)}</dd>`)}</dl>
+<details><summary>The cases</summary>
+${tableOf(
+  [
+    { title: 'case' },
+    { title: 'tier' },
+    { title: 'accelerator' },
+    { title: 'durable' },
+    { title: 'factors', kind: 'words' },
+    { title: 'drive', kind: 'words' },
+  ],
+  cases.map(({ name, tier, accelerator, notDurable, factors, traits }) => [
+    name,
+    tier,
+    accelerator,
+    notDurable === undefined ? 'yes' : `no: ${notDurable}`,
+    pairs(factors),
+    pairs({ ...traits }),
+  ]),
+)}</details>`,
+  }
+}
+
+function manifestValue(value: unknown): Html {
+  if (typeof value !== 'object' || value === null) return html`${String(value)}`
+  const text = JSON.stringify(value, undefined, 1)
+  return text.length < 200
+    ? html`<code>${text.replace(/\s+/g, ' ')}</code>`
+    : html`<details><summary>shown on request</summary><pre>${text}</pre></details>`
+}
+
+function pairs(values: Readonly<Record<string, unknown>>): string {
+  return Object.entries(values)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}: ${value}`)
+    .join(', ')
+}
