@@ -4,6 +4,7 @@ import { loadConfig } from '../config/load.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { recordEnd, unfinishedRuns } from '../journal/runs.ts'
 import { codeOf } from '../lib/errors.ts'
 import { findIoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import { removeOrphans } from '../storage/orphans.ts'
@@ -58,8 +59,8 @@ async function removeSocket(path: string): Promise<string[]> {
 function abandonRuns(file: string): string[] {
   const journal = new Journal(file)
   try {
-    return journal.unfinishedRuns().map(({ id, study, caseName }) => {
-      journal.endRun(id, 'abandoned', 'ended by kvmio clean')
+    return unfinishedRuns(journal).map(({ id, study, caseName }) => {
+      recordEnd(journal, id, { outcome: 'abandoned', reason: 'ended by kvmio clean' })
       return `abandoned run ${id} (${study}, ${caseName})`
     })
   } finally {

@@ -11,8 +11,9 @@ import type { VmContext } from '../guest/running-vm.ts'
 import { type Manifest, readManifest } from '../host/manifest.ts'
 import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
-import { Journal, type UnfinishedRun } from '../journal/journal.ts'
+import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
@@ -138,7 +139,7 @@ export class Engine {
   /** Removes what a killed kvmio left and no run owns, opens the tiers and starts to sample. Gives the runs to take up. */
   async start(): Promise<UnfinishedRun[]> {
     const { state } = this.holder.current
-    const unfinished = this.journal.unfinishedRuns()
+    const unfinished = unfinishedRuns(this.journal)
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     const vms = await this.#removeOrphans(keep)

@@ -9,6 +9,7 @@ import { buildPackageDrive } from '../guest/systems/package-drive.ts'
 import { type KvmVerdict, kvmFingerprint, tryKvm } from '../host/accelerator.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import type { Journal } from '../journal/journal.ts'
+import { hostVerdict, setHostVerdict } from '../journal/verdicts.ts'
 import { KvmioError } from '../lib/errors.ts'
 
 // Under KVM the appliance is at its first phase in about a second; a host where it takes longer is no KVM host.
@@ -43,7 +44,7 @@ export function createHostParts(
   const fingerprint = once(async () =>
     kvmFingerprint(vm.procRoot, await readQemuVersion(vm.binary)),
   )
-  const knownKvm = async () => journal.hostVerdict<KvmVerdict>('kvm', await fingerprint())
+  const knownKvm = async () => hostVerdict<KvmVerdict>(journal, 'kvm', await fingerprint())
 
   const kvm = once(async (): Promise<KvmVerdict> => {
     const known = await knownKvm()
@@ -57,7 +58,7 @@ export function createHostParts(
     }
     const directory = join(stateDir, 'kvm-trial')
     const verdict = await tryKvm({ boot, directory, runAs, limitSeconds: KVM_TRIAL_SECONDS }, vm)
-    journal.setHostVerdict('kvm', await fingerprint(), verdict)
+    setHostVerdict(journal, 'kvm', await fingerprint(), verdict)
     return verdict
   })
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../config/load.ts'
 import { ConfigHolder, watchConfig } from '../config/watch.ts'
-import type { UnfinishedRun } from '../journal/journal.ts'
+import type { UnfinishedRun } from '../journal/runs.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { checkTier } from '../storage/tiers.ts'

@@ -1,5 +1,12 @@
 import type { ActiveStudy } from '../attribution/records.ts'
-import type { Journal, PhaseDuration } from '../journal/journal.ts'
+import type { JournalReader } from '../journal/journal.ts'
+import {
+  blockCounts,
+  firstUnfinishedRun,
+  type PhaseDuration,
+  phaseDurations,
+  runCounts,
+} from '../journal/totals.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Distribution, type Sample, sample } from '../metrics/family.ts'
 import type { Collector } from './collector.ts'
@@ -25,12 +32,12 @@ export function createStudyCollector(): Collector {
     name: 'study',
 
     async collect({ journal, studies }) {
-      const fresh = journal.phaseDurations(settled).filter(({ run }) => !counted.has(run))
+      const fresh = phaseDurations(journal, settled).filter(({ run }) => !counted.has(run))
       for (const duration of fresh) {
         add(phases, duration)
         counted.add(duration.run)
       }
-      const open = journal.firstUnfinishedRun() ?? Number.POSITIVE_INFINITY
+      const open = firstUnfinishedRun(journal) ?? Number.POSITIVE_INFINITY
       for (const run of counted) {
         if (run > open) continue
         settled = Math.max(settled, run)
@@ -88,11 +95,11 @@ function activeSamples(studies: readonly ActiveStudy[]): Sample[] {
   ])
 }
 
-function countSamples(journal: Journal): Sample[] {
+function countSamples(journal: JournalReader): Sample[] {
   return [
-    ...journal
-      .runCounts()
-      .map(({ study, outcome, runs }) => sample(m.study.runs, { study, outcome }, runs)),
-    ...journal.blockCounts().map(({ study, blocks }) => sample(m.study.blocks, { study }, blocks)),
+    ...runCounts(journal).map(({ study, outcome, runs }) =>
+      sample(m.study.runs, { study, outcome }, runs),
+    ),
+    ...blockCounts(journal).map(({ study, blocks }) => sample(m.study.blocks, { study }, blocks)),
   ]
 }

@@ -1,5 +1,5 @@
 import type { VmBalloon } from '../attribution/records.ts'
-import type { PhaseRow } from '../journal/journal.ts'
+import type { PhaseRow } from '../journal/runs.ts'
 import { type BalloonState, readBalloon, setBalloonTarget } from '../source/balloon.ts'
 import type { Qmp } from '../source/qmp.ts'
 import { type ProportionalMemory, readProportionalMemory } from '../source/smaps.ts'

@@ -1,5 +1,5 @@
 import type { KnownVm, Vm, VmIdentity } from '../attribution/records.ts'
-import type { Outcome } from '../journal/journal.ts'
+import type { Outcome } from '../journal/runs.ts'
 import type { RunningVm } from './running-vm.ts'
 
 /** All vms that this kvmio knows of: the running ones, and those of studies that go on. */

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GuestDisk, Vm, VmIdentity } from '../attribution/records.ts'
-import type { Outcome, PhaseRow } from '../journal/journal.ts'
+import type { Outcome, PhaseRow } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { type DriveStats, readBlockStats } from '../source/blockstats.ts'

@@ -77,18 +77,96 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (vm_id, name)
   ) STRICT;
   `,
+  `
+  -- A run can be void: it ended well and its figures are not those of its case.
+  CREATE TABLE runs_3 (
+    id INTEGER PRIMARY KEY,
+    block_id INTEGER NOT NULL REFERENCES blocks,
+    case_name TEXT NOT NULL,
+    factors TEXT NOT NULL,         -- JSON
+    manifest TEXT NOT NULL,        -- JSON: versions, host facts
+    outcome TEXT CHECK (outcome IN ('passed', 'failed', 'abandoned', 'void')),
+    reason TEXT,
+    started_at REAL NOT NULL,
+    ended_at REAL,
+    baseline TEXT,                 -- JSON: the devices' counters and what neighbours did, before the vms started
+    findings TEXT                  -- JSON: what was found of the host and the counts when it had ended
+  ) STRICT;
+  INSERT INTO runs_3 (id, block_id, case_name, factors, manifest, outcome, reason, started_at, ended_at)
+    SELECT id, block_id, case_name, factors, manifest, outcome, reason, started_at, ended_at FROM runs;
+  DROP TABLE runs;
+  ALTER TABLE runs_3 RENAME TO runs;
+  CREATE INDEX runs_by_block ON runs (block_id);
+  CREATE INDEX unfinished_runs ON runs (id) WHERE outcome IS NULL;
+
+  ALTER TABLE blocks ADD COLUMN void_reason TEXT; -- why none of its runs counts
+
+  CREATE TABLE pauses (
+    study TEXT PRIMARY KEY,        -- its name: it waits until it is resumed, whatever kvmio is ended meanwhile
+    since REAL NOT NULL
+  ) STRICT;
+
+  CREATE TABLE layer_counts (
+    run_id INTEGER NOT NULL REFERENCES runs,
+    vm_id INTEGER REFERENCES vms,  -- null: of the device, whoever used it
+    layer TEXT NOT NULL CHECK (layer IN ('guest', 'qemu', 'process', 'cgroup', 'device')),
+    name TEXT NOT NULL,            -- of the drive or device; empty for a process
+    reads INTEGER,                 -- null: not known at this layer
+    read_bytes INTEGER,
+    writes INTEGER,
+    written_bytes INTEGER,
+    flushes INTEGER,
+    discards INTEGER,
+    discarded_bytes INTEGER
+  ) STRICT;
+  CREATE INDEX layer_counts_by_run ON layer_counts (run_id);
+
+  CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs,
+    kind TEXT NOT NULL CHECK (kind IN ('vm', 'device')),
+    name TEXT NOT NULL,
+    UNIQUE (run_id, kind, name)
+  ) STRICT;
+
+  CREATE TABLE samples (
+    series_id INTEGER NOT NULL REFERENCES series,
+    at REAL NOT NULL,              -- the end of the second, in seconds since the run began
+    transactions REAL NOT NULL,    -- per second
+    PRIMARY KEY (series_id, at)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
-/** Brings a journal to this version's tables, each step whole or not at all. */
+/** The version of the tables that this kvmio reads and writes. */
+export const JOURNAL_VERSION = MIGRATIONS.length
+
+/** Brings a journal to this version's tables, each step whole or not at all. Foreign keys must be off: a table may be made anew. */
 export function migrate(db: DatabaseSync, file: string): void {
-  const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
-  if (version > MIGRATIONS.length) {
-    throw new KvmioError(
-      `${file}: written by a newer kvmio (journal version ${version}, this one knows ${MIGRATIONS.length}); nothing was changed`,
-    )
-  }
+  const version = versionOf(db)
+  if (version > JOURNAL_VERSION) throw newer(file, version)
   for (const [index, step] of MIGRATIONS.entries()) {
     if (index < version) continue
     db.exec(`BEGIN IMMEDIATE; ${step} PRAGMA user_version = ${index + 1}; COMMIT;`)
   }
+}
+
+/** Throws where a journal is not of this version; nothing is changed. */
+export function checkVersion(db: DatabaseSync, file: string): void {
+  const version = versionOf(db)
+  if (version > JOURNAL_VERSION) throw newer(file, version)
+  if (version === JOURNAL_VERSION) return
+  throw new KvmioError(
+    `${file}: written by an older kvmio (journal version ${version}, this one reads ${JOURNAL_VERSION}); "kvmio serve" or "kvmio run" brings it up to date`,
+  )
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.user_version)
+}
+
+function newer(file: string, version: number): KvmioError {
+  return new KvmioError(
+    `${file}: written by a newer kvmio (journal version ${version}, this one knows ${JOURNAL_VERSION}); nothing was changed`,
+  )
 }

@@ -1,5 +1,5 @@
 import type { FioSummary } from '../guest/fio-summary.ts'
-import type { Outcome } from '../journal/journal.ts'
+import type { Outcome } from '../journal/runs.ts'
 
 /** What a study tells while it goes on; plain data, since it may cross the control socket. */
 export type StudyEvent =

@@ -1,6 +1,7 @@
 import type { VmPlan } from '../guest/plan.ts'
 import { OFF, type RunningVm, type VmEnd, type VmListener } from '../guest/running-vm.ts'
-import type { Outcome, PhaseRow, UnfinishedVm } from '../journal/journal.ts'
+import type { Outcome, PhaseRow, UnfinishedVm } from '../journal/runs.ts'
+import { vmBooted, vmEnded, vmPhases, vmResult, vmStarted } from '../journal/vms.ts'
 import type { StudyContext } from './context.ts'
 
 /** What a run is called in the journal and in events. */
@@ -34,11 +35,11 @@ export function listenerOf(
 ): VmListener {
   const { journal, onEvent } = context
   return {
-    started: ({ pid, startTicks }) => journal.vmStarted(member.id, pid, startTicks),
-    booted: (bootTime) => journal.vmBooted(member.id, bootTime),
-    result: ({ name, content }) => journal.vmResult(member.id, name, content),
+    started: ({ pid, startTicks }) => vmStarted(journal, member.id, pid, startTicks),
+    booted: (bootTime) => vmBooted(journal, member.id, bootTime),
+    result: ({ name, content }) => vmResult(journal, member.id, name, content),
     phases(offset, phases) {
-      journal.vmPhases(member.id, offset, phases)
+      vmPhases(journal, member.id, offset, phases)
       member.phases.push(...phases)
       for (const { phase, uptime } of phases) {
         onEvent({ type: 'phase', study: identity.study, vm: member.plan.name, phase, uptime })
@@ -46,7 +47,7 @@ export function listenerOf(
     },
     async ended(end) {
       if (member.vm) await context.takeLast(member.vm.record)
-      journal.vmEnded(member.id, end.outcome, end.reason, end.lastSample)
+      vmEnded(journal, member.id, end.outcome, end.reason, end.lastSample)
     },
   }
 }

@@ -4,7 +4,8 @@ import { fioSummary } from '../guest/fio-summary.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
 import { identityOf, type VmPlan } from '../guest/plan.ts'
 import type { VmEnd } from '../guest/running-vm.ts'
-import type { UnfinishedRun } from '../journal/journal.ts'
+import { recordEnd, type UnfinishedRun } from '../journal/runs.ts'
+import { runResults, vmEnded } from '../journal/vms.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
@@ -74,7 +75,7 @@ export async function startRun(
 /** That a vm could not be had, or was not wanted any more, is how it went. */
 function endUnstarted(member: Member, end: VmEnd, { journal, registry }: StudyContext): void {
   member.end = end
-  journal.vmEnded(member.id, end.outcome, end.reason)
+  vmEnded(journal, member.id, end.outcome, end.reason)
   registry.ended(identityOf(member.plan), end.outcome)
 }
 
@@ -153,7 +154,7 @@ async function finishRun(
     await giveBackFunctions(plans, context)
   }
   const { outcome, reason } = kept ?? verdictOf(members)
-  context.journal.endRun(identity.run, outcome, reason)
+  recordEnd(context.journal, identity.run, { outcome, reason })
   return {
     ...identity,
     outcome,
@@ -194,7 +195,7 @@ async function waitFor(
 /** What fio said in the run's vms; a result that is none costs no more than a warning. */
 function fioOf({ run }: RunIdentity, { journal, vm }: StudyContext): RunSummary['fio'] {
   try {
-    return fioSummary(journal.runResults(run, 'fio').map(({ content }) => content))
+    return fioSummary(runResults(journal, run, 'fio').map(({ content }) => content))
   } catch (error) {
     vm.log.warn({ err: error }, "fio's result is in the journal and cannot be summed up")
     return undefined

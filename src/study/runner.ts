@@ -5,7 +5,15 @@ import { passedThrough } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
-import type { BlockRow, StudyRow, UnfinishedRun } from '../journal/journal.ts'
+import { recordStart, type UnfinishedRun } from '../journal/runs.ts'
+import {
+  type BlockRow,
+  casesDone,
+  endBlock,
+  openBlock,
+  recordStudy,
+  type StudyRow,
+} from '../journal/studies.ts'
 import { KvmioError } from '../lib/errors.ts'
 import { coldProblem } from '../storage/host-cache.ts'
 import { readTierFacts } from '../storage/tier-facts.ts'
@@ -53,7 +61,12 @@ export async function runStudy(
     skip === undefined ? [] : [{ case: name, reason: skip }],
   )
   const runnable = cases.filter(({ skip }) => skip === undefined)
-  const row = journal.study(name, hash, { study, guest }, study.seed ?? randomInt(2 ** 31))
+  const row = recordStudy(journal, {
+    name,
+    hash,
+    config: { study, guest },
+    seed: study.seed ?? randomInt(2 ** 31),
+  })
   onEvent({
     type: 'study',
     study: name,
@@ -98,8 +111,8 @@ async function runBlock(
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<RunSummary[]> {
-  const block = context.journal.openBlock(row.id)
-  const done = context.journal.casesDone(block.id)
+  const block = openBlock(context.journal, row.id)
+  const done = casesDone(context.journal, block.id)
   const order = shuffled(cases, row.seed, block.number)
   const runs: RunSummary[] = []
   for (const point of order) {
@@ -118,7 +131,7 @@ async function runBlock(
     if (summary && summary.outcome !== 'abandoned') done.add(point.name)
   }
   if (signal.aborted) return runs
-  context.journal.endBlock(block.id)
+  endBlock(context.journal, block.id)
   context.onEvent({ type: 'block-ended', study: name, block: block.number })
   return runs
 }
@@ -146,7 +159,7 @@ async function runCase(
       cgroup: context.cgroup,
       runAs: context.runAs,
     })
-    const { id: run, vmIds } = journal.startRun({
+    const { id: run, vmIds } = recordStart(journal, {
       blockId: block.id,
       caseName: point.name,
       factors: point.factors,

@@ -5,6 +5,9 @@ import t from 'tap'
 import type { KnownVm } from '../../src/attribution/records.ts'
 import { COLLECTOR_NAMES, createCollectors } from '../../src/collector/all.ts'
 import { collectAll } from '../../src/collector/collector.ts'
+import { recordEnd, recordStart } from '../../src/journal/runs.ts'
+import { endBlock, openBlock, recordStudy } from '../../src/journal/studies.ts'
+import { vmPhases } from '../../src/journal/vms.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
 import { renderSamples } from '../../src/metrics/render.ts'
 import { MemorySampler } from '../../src/sampler/memory-sampler.ts'
@@ -149,7 +152,7 @@ async function twoTiers(t: Parameters<typeof scrapeOf>[0]) {
 /** Two blocks of a study: three runs that ended, one that goes on. */
 async function someRuns(t: Parameters<typeof scrapeOf>[0]) {
   const journal = await emptyJournal(t, () => 1795409700)
-  const study = journal.study('demo', 'hash', {}, 1)
+  const study = recordStudy(journal, { name: 'demo', hash: 'hash', config: {}, seed: 1 })
   const runs = [
     ['virtio-blk-qcow2', 'passed', 0.34],
     ['virtio-blk-raw', 'passed', 12.5],
@@ -157,19 +160,19 @@ async function someRuns(t: Parameters<typeof scrapeOf>[0]) {
     ['virtio-blk-qcow2', undefined, 99],
   ] as const
   for (const [index, [caseName, outcome, writeSeconds]] of runs.entries()) {
-    const block = journal.openBlock(study.id)
+    const block = openBlock(journal, study.id)
     const vms = [1, 2].map((slot) => ({ name: `demo-${caseName}-${slot}`, plan: {} }))
     const run = { blockId: block.id, caseName, factors: {}, manifest: {}, vms }
-    const { id, vmIds } = journal.startRun(run)
+    const { id, vmIds } = recordStart(journal, run)
     for (const [slot, vmId] of vmIds.entries()) {
-      journal.vmPhases(vmId, 100, [
+      vmPhases(journal, vmId, 100, [
         { seq: 1, phase: 'boot', uptime: 0 },
         { seq: 6, phase: 'write', uptime: 3.5 + slot },
         { seq: 9, phase: 'off', uptime: 3.5 + slot + writeSeconds },
       ])
     }
-    if (outcome) journal.endRun(id, outcome)
-    if (index === 2) journal.endBlock(block.id)
+    if (outcome) recordEnd(journal, id, { outcome })
+    if (index === 2) endBlock(journal, block.id)
   }
   return journal
 }

@@ -1,18 +1,24 @@
 import t, { type Test } from 'tap'
 import { createStudyCollector } from '../../src/collector/study.ts'
-import type { Journal, Outcome } from '../../src/journal/journal.ts'
+import type { Journal } from '../../src/journal/journal.ts'
+import { type Outcome, recordEnd, recordStart } from '../../src/journal/runs.ts'
+import { endBlock, openBlock, recordStudy } from '../../src/journal/studies.ts'
+import { vmPhases } from '../../src/journal/vms.ts'
 import * as m from '../../src/metrics/catalog.ts'
 import type { Distribution } from '../../src/metrics/family.ts'
 import { emptyJournal, scrapeOf, valuesOf } from './host.ts'
 
 /** Begins a run whose vms each write for so many seconds. */
 function begin(journal: Journal, study: string, ...writeSeconds: number[]): number {
-  const block = journal.openBlock(journal.study(study, 'hash', {}, 1).id)
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: study, hash: 'hash', config: {}, seed: 1 }).id,
+  )
   const vms = writeSeconds.map((_, index) => ({ name: `${study}-a-${index + 1}`, plan: {} }))
   const run = { blockId: block.id, caseName: 'a', factors: {}, manifest: {}, vms }
-  const { id, vmIds } = journal.startRun(run)
+  const { id, vmIds } = recordStart(journal, run)
   for (const [index, vmId] of vmIds.entries()) {
-    journal.vmPhases(vmId, 1, [
+    vmPhases(journal, vmId, 1, [
       { seq: 1, phase: 'write', uptime: 1 },
       { seq: 2, phase: 'off', uptime: 1 + writeSeconds[index]! },
     ])
@@ -22,7 +28,7 @@ function begin(journal: Journal, study: string, ...writeSeconds: number[]): numb
 
 function finish(journal: Journal, study: string, ...writeSeconds: number[]): number {
   const id = begin(journal, study, ...writeSeconds)
-  journal.endRun(id, 'passed')
+  recordEnd(journal, id, { outcome: 'passed' })
   return id
 }
 
@@ -67,7 +73,7 @@ t.test('a run that began before another and ends after it is counted too', async
   finish(journal, 'demo', 4)
   t.strictSame(await writes(), { demo: [1, 4] })
   finish(journal, 'demo', 5)
-  journal.endRun(long, 'passed')
+  recordEnd(journal, long, { outcome: 'passed' })
   t.strictSame(await writes(), { install: [1, 600], demo: [2, 9] })
   t.strictSame(await writes(), { install: [1, 600], demo: [2, 9] }, 'again')
   finish(journal, 'demo', 1)
@@ -95,13 +101,17 @@ t.test('buckets', async (t) => {
 t.test('what failed has outcomes and no durations', async (t) => {
   const { journal, collect } = await collecting(t)
   for (const outcome of ['failed', 'abandoned', 'failed'] satisfies Outcome[]) {
-    journal.endRun(begin(journal, 'demo', 9), outcome)
+    recordEnd(journal, begin(journal, 'demo', 9), { outcome })
   }
   const samples = await collect()
   t.strictSame(valuesOf(samples, m.runPhaseDuration), {})
   t.strictSame(valuesOf(samples, m.study.runs), { 'demo abandoned': 1, 'demo failed': 2 })
   t.strictSame(valuesOf(samples, m.study.blocks), {})
-  journal.endBlock(journal.openBlock(journal.study('demo', 'hash', {}, 1).id).id)
+  endBlock(
+    journal,
+    openBlock(journal, recordStudy(journal, { name: 'demo', hash: 'hash', config: {}, seed: 1 }).id)
+      .id,
+  )
   t.strictSame(valuesOf(await collect(), m.study.blocks), { demo: 1 })
 })
 

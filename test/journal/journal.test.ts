@@ -5,7 +5,30 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
-import { Journal, type RunStart } from '../../src/journal/journal.ts'
+import { Journal } from '../../src/journal/journal.ts'
+import { type RunStart, recordEnd, recordStart, unfinishedRuns } from '../../src/journal/runs.ts'
+import {
+  blocksEnded,
+  casesDone,
+  endBlock,
+  openBlock,
+  recordStudy,
+} from '../../src/journal/studies.ts'
+import {
+  blockCounts,
+  firstUnfinishedRun,
+  phaseDurations,
+  runCounts,
+} from '../../src/journal/totals.ts'
+import { hostVerdict, setHostVerdict } from '../../src/journal/verdicts.ts'
+import {
+  runResults,
+  vmBooted,
+  vmEnded,
+  vmPhases,
+  vmResult,
+  vmStarted,
+} from '../../src/journal/vms.ts'
 import { tmpfs } from '../storage/state.ts'
 
 /** The path of a journal that is not there yet, gone when the test has ended. */
@@ -46,16 +69,16 @@ function rows(file: string, sql: string): unknown[] {
 t.test('a fresh one has its tables and its version, and opens again', async (t) => {
   const file = await journalFile(t)
   new Journal(file).close()
-  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 2 }])
+  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 3 }])
   t.strictSame(rows(file, 'PRAGMA journal_mode'), [{ journal_mode: 'wal' }])
   const { id } = (() => {
     const journal = new Journal(file)
-    const study = journal.study('demo', 'h', {}, 1)
+    const study = recordStudy(journal, { name: 'demo', hash: 'h', config: {}, seed: 1 })
     journal.close()
     return study
   })()
   const again = new Journal(file)
-  t.equal(again.study('demo', 'h', {}, 2).id, id)
+  t.equal(recordStudy(again, { name: 'demo', hash: 'h', config: {}, seed: 2 }).id, id)
   again.close()
 })
 
@@ -68,7 +91,7 @@ t.test('one that a newer kvmio wrote is refused and left as it is', async (t) =>
   const before = await readFile(file)
   t.throws(() => new Journal(file), {
     name: 'KvmioError',
-    message: `${file}: written by a newer kvmio (journal version 99, this one knows 2); nothing was changed`,
+    message: `${file}: written by a newer kvmio (journal version 99, this one knows 3); nothing was changed`,
   })
   t.ok(before.equals(await readFile(file)), 'not a byte')
   t.strictSame(await readdir(join(file, '..')), ['journal.sqlite'], 'and nothing beside it')
@@ -111,34 +134,44 @@ t.test('a step that fails leaves nothing of itself', async (t) => {
 
 t.test('studies: the same name and content is the same study, with its first seed', async (t) => {
   const { journal } = await openJournal(t)
-  const first = journal.study('demo', 'a', { vms: 2 }, 7)
+  const first = recordStudy(journal, { name: 'demo', hash: 'a', config: { vms: 2 }, seed: 7 })
   t.match(first, { name: 'demo', seed: 7 })
-  t.strictSame({ ...journal.study('demo', 'a', { vms: 2 }, 8) }, { ...first })
-  t.not(journal.study('demo', 'b', { vms: 3 }, 8).id, first.id, 'a change begins a new one')
+  t.strictSame(
+    { ...recordStudy(journal, { name: 'demo', hash: 'a', config: { vms: 2 }, seed: 8 }) },
+    { ...first },
+  )
+  t.not(
+    recordStudy(journal, { name: 'demo', hash: 'b', config: { vms: 3 }, seed: 8 }).id,
+    first.id,
+    'a change begins a new one',
+  )
 })
 
 t.test('blocks count from 1, and an open one is taken up', async (t) => {
   const { journal } = await openJournal(t)
-  const { id } = journal.study('demo', 'a', {}, 1)
-  const other = journal.study('other', 'a', {}, 1)
-  const first = journal.openBlock(id)
+  const { id } = recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 })
+  const other = recordStudy(journal, { name: 'other', hash: 'a', config: {}, seed: 1 })
+  const first = openBlock(journal, id)
   t.equal(first.number, 1)
-  t.strictSame({ ...journal.openBlock(id) }, { ...first })
-  t.equal(journal.blocksEnded(id), 0)
-  t.equal(journal.openBlock(other.id).number, 1, "another study's count for themselves")
-  journal.endBlock(first.id)
-  t.equal(journal.blocksEnded(id), 1)
-  t.equal(journal.openBlock(id).number, 2)
+  t.strictSame({ ...openBlock(journal, id) }, { ...first })
+  t.equal(blocksEnded(journal, id), 0)
+  t.equal(openBlock(journal, other.id).number, 1, "another study's count for themselves")
+  endBlock(journal, first.id)
+  t.equal(blocksEnded(journal, id), 1)
+  t.equal(openBlock(journal, id).number, 2)
   t.strictSame(
-    journal.blockCounts().map((row) => ({ ...row })),
+    blockCounts(journal).map((row) => ({ ...row })),
     [{ study: 'demo', blocks: 1 }],
   )
 })
 
 t.test('a run is there before it starts, and when it ends', async (t) => {
   const { file, clock, journal } = await openJournal(t)
-  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
-  const { id, vmIds } = journal.startRun(runOf(block.id))
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
+  )
+  const { id, vmIds } = recordStart(journal, runOf(block.id))
   t.equal(vmIds.length, 1)
   const sql = 'SELECT case_name, factors, manifest, outcome, reason, started_at, ended_at FROM runs'
   const started = {
@@ -152,7 +185,7 @@ t.test('a run is there before it starts, and when it ends', async (t) => {
   }
   t.strictSame(rows(file, sql), [started], 'as another process sees it')
   clock.now = 1042
-  journal.endRun(id, 'failed', 'vm demo-ide-raw-1 failed')
+  recordEnd(journal, id, { outcome: 'failed', reason: 'vm demo-ide-raw-1 failed' })
   const ended = {
     ...started,
     outcome: 'failed',
@@ -161,69 +194,79 @@ t.test('a run is there before it starts, and when it ends', async (t) => {
   }
   t.strictSame(rows(file, sql), [ended])
   clock.now = 2000
-  journal.endRun(id, 'passed')
+  recordEnd(journal, id, { outcome: 'passed' })
   t.strictSame(rows(file, sql), [ended], 'the first word counts')
   t.strictSame(
-    journal.runCounts().map((row) => ({ ...row })),
+    runCounts(journal).map((row) => ({ ...row })),
     [{ study: 'demo', outcome: 'failed', runs: 1 }],
   )
 })
 
 t.test('what guests have told stays with their vms; told again, it counts once', async (t) => {
   const { journal } = await openJournal(t)
-  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
+  )
   const start = runOf(block.id)
   const second = { ...start.vms[0]!, name: 'demo-ide-raw-2' }
-  const { id, vmIds } = journal.startRun({ ...start, vms: [...start.vms, second] })
-  journal.vmResult(vmIds[1]!, 'fio', 'of the second')
-  journal.vmResult(vmIds[0]!, 'fio', 'half of the')
-  journal.vmResult(vmIds[0]!, 'fio', 'of the first')
-  journal.vmResult(vmIds[0]!, 'other', '')
-  t.same(journal.runResults(id, 'fio'), [
+  const { id, vmIds } = recordStart(journal, { ...start, vms: [...start.vms, second] })
+  vmResult(journal, vmIds[1]!, 'fio', 'of the second')
+  vmResult(journal, vmIds[0]!, 'fio', 'half of the')
+  vmResult(journal, vmIds[0]!, 'fio', 'of the first')
+  vmResult(journal, vmIds[0]!, 'other', '')
+  t.same(runResults(journal, id, 'fio'), [
     { vm: 'demo-ide-raw-1', content: 'of the first' },
     { vm: 'demo-ide-raw-2', content: 'of the second' },
   ])
-  t.same(journal.runResults(id + 1, 'fio'), [])
+  t.same(runResults(journal, id + 1, 'fio'), [])
 })
 
 t.test('a run with a vm twice is not begun at all', async (t) => {
   const { file, journal } = await openJournal(t)
-  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
+  )
   const vm = { name: 'demo-1', plan: {} }
-  t.throws(() => journal.startRun(runOf(block.id, { vms: [vm, vm] })), /UNIQUE/)
-  t.throws(() => journal.startRun(runOf(99)), /FOREIGN KEY/)
+  t.throws(() => recordStart(journal, runOf(block.id, { vms: [vm, vm] })), /UNIQUE/)
+  t.throws(() => recordStart(journal, runOf(99)), /FOREIGN KEY/)
   t.strictSame(rows(file, 'SELECT * FROM runs'), [])
-  t.ok(journal.startRun(runOf(block.id)), 'and the next one is')
+  t.ok(recordStart(journal, runOf(block.id)), 'and the next one is')
 })
 
 t.test('unfinished runs come back whole', async (t) => {
   const { journal } = await openJournal(t)
-  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
-  const over = journal.startRun(runOf(block.id))
-  journal.endRun(over.id, 'passed')
-  t.equal(journal.firstUnfinishedRun(), undefined)
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
+  )
+  const over = recordStart(journal, runOf(block.id))
+  recordEnd(journal, over.id, { outcome: 'passed' })
+  t.equal(firstUnfinishedRun(journal), undefined)
   const plan = { drives: [{ name: 'root', file: '/a/b.raw' }], note: 'ü "quoted"' }
   const vms = ['x-1', 'x-2', 'x-3'].map((name) => ({ name, plan }))
-  const { id, vmIds } = journal.startRun(runOf(block.id, { caseName: 'x', vms }))
+  const { id, vmIds } = recordStart(journal, runOf(block.id, { caseName: 'x', vms }))
   const [first, second, third] = vmIds as [number, number, number]
-  journal.vmStarted(first, 4711, 123456)
-  journal.vmBooted(first, 999.5)
-  journal.vmPhases(first, 90, [{ seq: 1, phase: 'boot', uptime: 0 }])
-  journal.vmPhases(first, 120, [
+  vmStarted(journal, first, 4711, 123456)
+  vmBooted(journal, first, 999.5)
+  vmPhases(journal, first, 90, [{ seq: 1, phase: 'boot', uptime: 0 }])
+  vmPhases(journal, first, 120, [
     { seq: 1, phase: 'boot', uptime: 0 },
     { seq: 4, phase: 'write', uptime: 3.25 },
   ])
-  journal.vmStarted(second, 4712, 123460)
-  journal.vmEnded(second, 'failed', 'no space', { drives: [] })
-  t.equal(journal.firstUnfinishedRun(), id)
+  vmStarted(journal, second, 4712, 123460)
+  vmEnded(journal, second, 'failed', 'no space', { drives: [] })
+  t.equal(firstUnfinishedRun(journal), id)
   const bare = { pid: undefined, startTicks: undefined, bootTime: undefined, outcome: undefined }
-  const unfinished = journal.unfinishedRuns()
+  const unfinished = unfinishedRuns(journal)
   t.strictSame(JSON.parse(JSON.stringify(unfinished)), [
     {
       id,
       study: 'demo',
       block: 1,
       caseName: 'x',
+      startedAt: 1000,
       vms: [
         {
           id: first,
@@ -257,21 +300,29 @@ t.test('unfinished runs come back whole', async (t) => {
 
 t.test('a case is done when it passed or failed; an abandoned one is run again', async (t) => {
   const { journal } = await openJournal(t)
-  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
+  )
   const outcomes = { a: 'passed', b: 'failed', c: 'abandoned' } as const
   for (const [caseName, outcome] of Object.entries(outcomes)) {
-    journal.endRun(journal.startRun(runOf(block.id, { caseName })).id, outcome)
+    recordEnd(journal, recordStart(journal, runOf(block.id, { caseName })).id, { outcome })
   }
-  journal.startRun(runOf(block.id, { caseName: 'd' }))
-  t.strictSame(journal.casesDone(block.id), new Set(['a', 'b']))
-  journal.endRun(journal.startRun(runOf(block.id, { caseName: 'c' })).id, 'passed')
-  t.strictSame(journal.casesDone(block.id), new Set(['a', 'b', 'c']))
-  t.strictSame(journal.casesDone(block.id + 1), new Set())
+  recordStart(journal, runOf(block.id, { caseName: 'd' }))
+  t.strictSame(casesDone(journal, block.id), new Set(['a', 'b']))
+  recordEnd(journal, recordStart(journal, runOf(block.id, { caseName: 'c' })).id, {
+    outcome: 'passed',
+  })
+  t.strictSame(casesDone(journal, block.id), new Set(['a', 'b', 'c']))
+  t.strictSame(casesDone(journal, block.id + 1), new Set())
 })
 
 t.test('durations of phases, of runs that passed', async (t) => {
   const { journal } = await openJournal(t)
-  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
+  )
   const phases = (uptimes: number[]) =>
     ['boot', 'write', 'off'].map((phase, index) => ({
       seq: 3 * index + 1,
@@ -279,17 +330,17 @@ t.test('durations of phases, of runs that passed', async (t) => {
       uptime: uptimes[index]!,
     }))
   const vms = ['x-1', 'x-2'].map((name) => ({ name, plan: {} }))
-  const first = journal.startRun(runOf(block.id, { vms }))
-  journal.vmPhases(first.vmIds[0]!, 9, phases([0, 2, 12.5]))
-  journal.vmPhases(first.vmIds[1]!, 9, phases([0, 3, 4]))
-  t.strictSame(journal.phaseDurations(0), [], 'not while it goes on')
-  journal.endRun(first.id, 'passed')
-  const failed = journal.startRun(runOf(block.id))
-  journal.vmPhases(failed.vmIds[0]!, 9, phases([0, 1, 2]))
-  journal.endRun(failed.id, 'failed')
+  const first = recordStart(journal, runOf(block.id, { vms }))
+  vmPhases(journal, first.vmIds[0]!, 9, phases([0, 2, 12.5]))
+  vmPhases(journal, first.vmIds[1]!, 9, phases([0, 3, 4]))
+  t.strictSame(phaseDurations(journal, 0), [], 'not while it goes on')
+  recordEnd(journal, first.id, { outcome: 'passed' })
+  const failed = recordStart(journal, runOf(block.id))
+  vmPhases(journal, failed.vmIds[0]!, 9, phases([0, 1, 2]))
+  recordEnd(journal, failed.id, { outcome: 'failed' })
   const of = { study: 'demo', case: 'ide-raw', run: first.id }
   t.strictSame(
-    journal.phaseDurations(0).map((row) => ({ ...row })),
+    phaseDurations(journal, 0).map((row) => ({ ...row })),
     [
       { ...of, vm: 'x-1', phase: 'boot', seconds: 2 },
       { ...of, vm: 'x-1', phase: 'write', seconds: 10.5 },
@@ -298,33 +349,36 @@ t.test('durations of phases, of runs that passed', async (t) => {
     ],
     'the last phase has no end',
   )
-  t.strictSame(journal.phaseDurations(first.id), [])
+  t.strictSame(phaseDurations(journal, first.id), [])
 })
 
 t.test('a verdict on the host holds as long as what it depends on', async (t) => {
   const { journal } = await openJournal(t)
-  t.equal(journal.hostVerdict('kvm', 'kernel 1'), undefined)
-  journal.setHostVerdict('kvm', 'kernel 1', { boots: false })
-  t.strictSame(journal.hostVerdict('kvm', 'kernel 1'), { boots: false })
-  t.equal(journal.hostVerdict('kvm', 'kernel 2'), undefined)
-  journal.setHostVerdict('kvm', 'kernel 2', { boots: true })
-  t.strictSame(journal.hostVerdict('kvm', 'kernel 2'), { boots: true })
-  t.equal(journal.hostVerdict('kvm', 'kernel 1'), undefined, 'one verdict a subject')
+  t.equal(hostVerdict(journal, 'kvm', 'kernel 1'), undefined)
+  setHostVerdict(journal, 'kvm', 'kernel 1', { boots: false })
+  t.strictSame(hostVerdict(journal, 'kvm', 'kernel 1'), { boots: false })
+  t.equal(hostVerdict(journal, 'kvm', 'kernel 2'), undefined)
+  setHostVerdict(journal, 'kvm', 'kernel 2', { boots: true })
+  t.strictSame(hostVerdict(journal, 'kvm', 'kernel 2'), { boots: true })
+  t.equal(hostVerdict(journal, 'kvm', 'kernel 1'), undefined, 'one verdict a subject')
 })
 
 t.test('a reader sees whole runs while a writer is at work', async (t) => {
   const { file, journal } = await openJournal(t)
-  const block = journal.openBlock(journal.study('demo', 'a', {}, 1).id)
+  const block = openBlock(
+    journal,
+    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
+  )
   using db = new DatabaseSync(file, { readOnly: true })
   const read = db.prepare('SELECT count(*) AS runs, count(outcome) AS ended FROM runs')
   for (let run = 1; run <= 50; run++) {
-    const { id } = journal.startRun(runOf(block.id))
+    const { id } = recordStart(journal, runOf(block.id))
     t.strictSame({ ...read.get() }, { runs: run, ended: run - 1 })
-    journal.endRun(id, 'passed')
+    recordEnd(journal, id, { outcome: 'passed' })
     t.strictSame({ ...read.get() }, { runs: run, ended: run })
   }
   const second = new Journal(file)
-  t.strictSame(second.casesDone(block.id), new Set(['ide-raw']), 'as doctor does')
+  t.strictSame(casesDone(second, block.id), new Set(['ide-raw']), 'as doctor does')
   second.close()
 })
 
@@ -359,12 +413,12 @@ t.test('a writer that is killed at any moment loses no finished run', async (t) 
     const now = new Set(ids)
     t.strictSame(missingFrom(now, kept), [], 'what was there is there')
     t.strictSame(missingFrom(now, told), [], 'each run that was said to have ended has')
-    t.ok(journal.unfinishedRuns().length <= 1, 'at most the one that went on has not')
-    for (const { id, vms } of journal.unfinishedRuns()) {
+    t.ok(unfinishedRuns(journal).length <= 1, 'at most the one that went on has not')
+    for (const { id, vms } of unfinishedRuns(journal)) {
       t.equal(vms.length, 2, 'a run is there with all its vms or not at all')
-      journal.endRun(id, 'abandoned', 'killed')
+      recordEnd(journal, id, { outcome: 'abandoned', reason: 'killed' })
     }
-    t.equal(journal.runCounts().find(({ outcome }) => outcome === 'passed')?.runs ?? 0, ids.length)
+    t.equal(runCounts(journal).find(({ outcome }) => outcome === 'passed')?.runs ?? 0, ids.length)
     // Each run has a case of its own: a finished one never comes a second time.
     const cases = rows(file, "SELECT DISTINCT case_name FROM runs WHERE outcome = 'passed'")
     t.equal(cases.length, ids.length, 'none counts twice')

@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import { kvmFingerprint } from '../../src/host/accelerator.ts'
 import { readQemuVersion } from '../../src/host/qemu.ts'
 import { Journal } from '../../src/journal/journal.ts'
+import { setHostVerdict } from '../../src/journal/verdicts.ts'
 import { messageOf } from '../../src/lib/errors.ts'
 import { run } from '../../src/lib/process.ts'
 import {
@@ -55,7 +56,7 @@ export async function labHome(t: Test, config: ConfigText): Promise<Home> {
   const home = await homeFor(t, config)
   const journal = new Journal(join(home.state, 'journal.sqlite'))
   const fingerprint = await kvmFingerprint('/proc', await readQemuVersion('qemu-system-x86_64'))
-  journal.setHostVerdict('kvm', fingerprint, { boots: true, reason: 'the lab has nested SVM' })
+  setHostVerdict(journal, 'kvm', fingerprint, { boots: true, reason: 'the lab has nested SVM' })
   journal.close()
   return home
 }
