@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
 import { doctor } from './cli/doctor.ts'
@@ -53,6 +53,19 @@ addCommonOptions(
 )
   .argument('[study...]')
   .action((studies, flags) => plan({ ...commonOptions(flags), studies }))
+
+addCommonOptions(
+  program
+    .command('report')
+    .description('write what a study came to, or two beside each other, as one page'),
+)
+  .argument('<study...>', 'a study in the journal, or a file that --format json wrote')
+  .addOption(new Option('--format <format>').choices(['html', 'json', 'csv']).default('html'))
+  .option('--output <file>', '- for standard output; report-STUDY.FORMAT here by default')
+  .action(async (studies, flags) => {
+    const { report } = await import('./cli/report.ts') // the drawing of figures is of no use to others
+    await report({ ...commonOptions(flags), studies, format: flags.format, output: flags.output })
+  })
 
 addCommonOptions(program.command('check').description('check the config')).action((flags) =>
   check(commonOptions(flags)),

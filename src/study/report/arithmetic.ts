@@ -6,10 +6,11 @@ import type { CaseFacts, RunResult } from './record.ts'
 // in 750 requests are 2.9 MB each, where kernels of that age made none above 512 KiB.
 
 /**
- * Linux' default limit on a request since 9b8b84879d4a ("block: Increase BLK_DEF_MAX_SECTORS_CAP", 2025), before which it was
- * 1,280 KiB: the most lenient assumption where /sys/block/DEVICE/queue/max_sectors_kb was not read.
+ * The largest request that is assumed: Linux' default limit since 9b8b84879d4a ("block: Increase BLK_DEF_MAX_SECTORS_CAP",
+ * 2025); before that it was 1,280 KiB. A device's own (/sys/block/DEVICE/queue/max_sectors_kb) may be smaller, and cannot be
+ * read while an emulated disk serves a slow request.
  */
-export const ASSUMED_LARGEST_REQUEST = 4096 * 1024
+export const LARGEST_REQUEST = 4096 * 1024
 
 /** Medians over a case's passed runs. */
 export interface Arithmetic {
@@ -22,9 +23,6 @@ export interface Arithmetic {
   seconds: number
   transactionsPerSecond: number
   bytesPerTransaction: number
-  /** The largest request that the device takes, and whether that was read or assumed. */
-  largestRequestBytes: number
-  largestRequestKnown: boolean
   /** The fewest transactions per second that can hold the device's bytes in that time. */
   leastTransactionsPerSecond: number
   /** Whether what was counted is at least that. */
@@ -53,9 +51,7 @@ function ofCase(name: string, runs: readonly RunResult[]): Arithmetic | undefine
   })
   if (counted.length === 0) return undefined
   const of = (take: (run: (typeof counted)[number]) => number) => median(counted.map(take))
-  const largest = runs.find(({ largestRequestBytes }) => largestRequestBytes)?.largestRequestBytes
-  const largestRequestBytes = largest ?? ASSUMED_LARGEST_REQUEST
-  const least = of(({ bytes, seconds }) => bytes / largestRequestBytes / seconds)
+  const least = of(({ bytes, seconds }) => bytes / LARGEST_REQUEST / seconds)
   const rate = of(({ done, seconds }) => done / seconds)
   const guestWritten = counted.flatMap(({ guestBytes }) => guestBytes ?? [])
   const pairs = counted.filter(({ guestBytes }) => guestBytes !== undefined)
@@ -68,8 +64,6 @@ function ofCase(name: string, runs: readonly RunResult[]): Arithmetic | undefine
     seconds: of(({ seconds }) => seconds),
     transactionsPerSecond: rate,
     bytesPerTransaction: of(({ bytes, done }) => (done === 0 ? 0 : bytes / done)),
-    largestRequestBytes,
-    largestRequestKnown: largest !== undefined,
     leastTransactionsPerSecond: least,
     contains: rate >= least,
     ...(pairs.length > 0 && {

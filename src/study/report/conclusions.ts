@@ -16,7 +16,10 @@ export const RULES: readonly string[] = [
 export interface Conclusion {
   kind: 'differs' | 'same'
   measure: string
-  sentence: string
+  /** `virtio-blk over ide: 2.10 times as fast [1.90, 2.30]` */
+  claim: string
+  /** `10.2 s against 21.4 s; durable cells, KVM, 12 blocks` */
+  basis: string
   comparison: Comparison
 }
 
@@ -36,27 +39,28 @@ export function conclusionsOf(
   return comparisons.flatMap((comparison) => {
     const { verdict } = comparison
     if (verdict !== 'differs' && verdict !== 'same') return []
-    const sentence = sentenceOf(comparison, measure, of)
-    return [{ kind: verdict, measure: measure.name, sentence, comparison }]
+    const words = wordsOf(comparison, measure, of)
+    return [{ kind: verdict, measure: measure.name, ...words, comparison }]
   })
 }
 
-/** `virtio-blk over ide: 2.10 times as fast [1.90, 2.30]: 10.2 s against 21.4 s; durable cells, KVM, 12 blocks` */
-export function sentenceOf(comparison: Comparison, measure: Measure, of: Class): string {
-  const { verdict } = comparison
-  const where = `${className(of)}, ${count(comparison.blocks, 'block')}`
-  if (comparison.ratio === undefined || !comparison.medians)
-    return `${comparison.case} and ${comparison.reference}: nothing to compare; ${where}`
-  const shown = verdict === 'differs' ? greaterFirst(comparison) : comparison
+function wordsOf(comparison: Comparison, measure: Measure, of: Class) {
+  const isSame = comparison.verdict === 'same'
+  const shown = isSame ? comparison : greaterFirst(comparison)
   const { ratio, interval, medians } = shown
+  const times = `${formatRatio(ratio!)} times ${measure.comparative} ${formatInterval(interval!, formatRatio)}`
   const figures = `${formatMeasured(medians!.case, measure)} against ${formatMeasured(medians!.reference, measure)}`
-  const between = interval ? ` ${formatInterval(interval, formatRatio)}` : ''
-  const times = `${formatRatio(ratio!)} times ${measure.comparative}${between}`
-  if (verdict === 'same') {
-    const within = `within ${SAME_WITHIN * 100} %`
-    return `${shown.case} and ${shown.reference}: the same ${within}: ${times}: ${figures}; ${where}`
+  return {
+    claim: isSame
+      ? `${shown.case} and ${shown.reference}: the same within ${SAME_WITHIN * 100} %: ${times}`
+      : `${shown.case} over ${shown.reference}: ${times}`,
+    basis: `${figures}; ${className(of)}, ${count(comparison.blocks, 'block')}`,
   }
-  return `${shown.case} over ${shown.reference}: ${times}: ${figures}; ${where}`
+}
+
+/** What a conclusion says in one line. */
+export function sentenceOf({ claim, basis }: Pick<Conclusion, 'claim' | 'basis'>): string {
+  return `${claim}; ${basis}`
 }
 
 export function inconclusiveOf(

@@ -7,7 +7,7 @@ const FORMAT = 'kvmio report 1'
 
 /** What the report was made from, and what it says. The same file is read again to be compared with another host's. */
 export function reportJson(results: StudyResults, analysis: Analysis): string {
-  return `${JSON.stringify({ format: FORMAT, results, analysis }, undefined, 1)}\n`
+  return `${JSON.stringify({ format: FORMAT, results, analysis })}\n`
 }
 
 /** The results in a file that `report --format json` wrote. */

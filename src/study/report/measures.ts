@@ -7,9 +7,6 @@ import type { LayerCounts, RunResult } from './record.ts'
 export const MEASURE_NAMES = ['load', 'rate', 'tps', 'peak'] as const
 export type MeasureName = (typeof MEASURE_NAMES)[number]
 
-/** Those that every study is asked for; a peak is what one figure of the paper shows. */
-const ALWAYS: readonly MeasureName[] = ['load', 'rate', 'tps']
-
 export interface Measure {
   /** A MeasureName, or a phase whose time it is. */
   name: string
@@ -83,13 +80,16 @@ function phaseMeasure(phase: string): Measure {
   }
 }
 
-/** The measures that a study's runs have; first the one that answers what it asks: a measure's name, or a phase. */
+/**
+ * The measures that a study's runs have; first the one that answers what it asks: a measure's name, or a phase. Of the
+ * time of a load and its rate one says all: a job of a given time takes that time on any storage.
+ */
 export function measuresOf(runs: readonly RunResult[], first?: string): Measure[] {
-  // A job of a given time takes that time on any storage.
   const timed = runs.some(({ phases }) => phases.some(({ name }) => name === 'fio'))
-  const names = new Set([first ?? (timed ? 'rate' : 'load'), ...ALWAYS])
-  if (timed) names.delete('load')
-  return [...names].map(measure).filter((each) => runs.some((run) => each.of(run) !== undefined))
+  const load: MeasureName = timed ? 'rate' : 'load'
+  return [...new Set([first ?? load, load, 'tps'])]
+    .map(measure)
+    .filter((each) => runs.some((run) => each.of(run) !== undefined))
 }
 
 export function loadSeconds({ phases }: RunResult): number | undefined {

@@ -64,8 +64,6 @@ export interface RunResult {
   /** In order; the slowest vm. */
   phases: { name: string; seconds: number }[]
   layers: Partial<Record<Layer, LayerCounts>>
-  /** In bytes, the largest request that the device takes; absent when it was not asked. */
-  largestRequestBytes?: number
   /** Of each second: transactions per second, and where in the run it was. */
   samples: Sample[]
   manifest: Readonly<Record<string, unknown>>

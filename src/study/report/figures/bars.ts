@@ -13,9 +13,9 @@ export interface Bar {
   runs: { value: number; outlier: boolean }[]
 }
 
-const BAR = 14
+const BAR = 18
 const LINE = 17
-const GAP = 16
+const GAP = 14
 
 /** Bars one below the other, each under its own words, so that no name is ever cut: median, interval, single runs. */
 export function barsSpec(
@@ -43,7 +43,7 @@ export function barsSpec(
   return {
     width,
     height,
-    padding: { left: 14, right: 18, top: 4, bottom: 4 },
+    padding: { left: 14, right: 18, top: 4, bottom: 40 },
     layer: [
       {
         data: {
@@ -67,7 +67,13 @@ export function barsSpec(
         ? []
         : [
             {
-              data: { values: [{ value: reference, top: 0, bottom: height }] },
+              data: {
+                values: rows.map(({ y }) => ({
+                  value: reference,
+                  top: y + words - 3,
+                  bottom: y + words + BAR + 3,
+                })),
+              },
               mark: { type: 'rule' as const, strokeDash: [4, 3], color: 'var(--soft)' },
               encoding: { x, y: y('top'), y2: { field: 'bottom' } },
             },
@@ -77,13 +83,13 @@ export function barsSpec(
           values: rows.flatMap(({ runs, y }) =>
             runs.map(({ value, outlier }, index) => ({
               value,
-              y: y + words + BAR / 2 + ((index % 5) - 2) * 2.4,
+              y: y + words + BAR / 2 + ((index % 7) - 3) * 2.2,
               shape: outlier ? 'diamond' : 'circle',
-              size: outlier ? 55 : 20,
+              size: outlier ? 50 : 16,
             })),
           ),
         },
-        mark: { type: 'point', filled: true, opacity: 0.85, color: 'var(--text)' },
+        mark: { type: 'point', filled: true, opacity: 0.6, color: 'var(--text)' },
         encoding: {
           x,
           y: y('y'),
@@ -94,7 +100,14 @@ export function barsSpec(
       ...intervalLayers(drawn, words, x, y),
       {
         data: { values: rows.map(({ label, y }) => ({ label, y: y + 12 })) },
-        mark: { type: 'text', align: 'left', x: 0, fontWeight: 600, baseline: 'alphabetic' },
+        mark: {
+          type: 'text',
+          align: 'left',
+          x: 0,
+          fontWeight: 600,
+          fontSize: narrow ? 11 : 12,
+          baseline: 'alphabetic',
+        },
         encoding: { y: y('y'), text: { field: 'label' } },
       },
       {

@@ -56,7 +56,7 @@ export function layersSpec(cases: readonly LayerFigures[], { width, narrow }: Fr
   return {
     width,
     height,
-    padding: { left: 14, right: 18, top: 4, bottom: 4 },
+    padding: { left: 14, right: 18, top: 4, bottom: 40 },
     layer: [
       {
         data: { values: bars },
@@ -95,7 +95,14 @@ export function layersSpec(cases: readonly LayerFigures[], { width, narrow }: Fr
       },
       {
         data: { values: titles },
-        mark: { type: 'text', align: 'left', x: 0, fontWeight: 600, baseline: 'alphabetic' },
+        mark: {
+          type: 'text',
+          align: 'left',
+          x: 0,
+          fontWeight: 600,
+          fontSize: narrow ? 11 : 12,
+          baseline: 'alphabetic',
+        },
         encoding: { y: y('y'), text: { field: 'label' } },
       },
     ],

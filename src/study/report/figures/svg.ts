@@ -16,6 +16,8 @@ const FRAMES: readonly Frame[] = [
 // Colours are the page's, so that one drawing serves a light and a dark one.
 const CONFIG: Config = {
   background: 'transparent',
+  // Without a canvas vega overestimates the width of a text, and a drawing would grow by it.
+  autosize: 'none',
   font: 'system-ui, sans-serif',
   view: { stroke: null },
   axis: {

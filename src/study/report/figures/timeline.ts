@@ -21,7 +21,8 @@ export function timelineSpec(
   { width, narrow }: Frame,
 ): TopLevelSpec {
   const phases = phasesOf(typical)
-  const lanes = lanesOf(phases, width / longest)
+  const inner = width - (narrow ? 28 : 48)
+  const lanes = lanesOf(phases, inner / longest, inner)
   const laneCount = Math.max(1, ...lanes.map(({ lane }) => lane + 1))
   const x = {
     field: 'second',
@@ -50,9 +51,9 @@ export function timelineSpec(
   })
   const shown = narrow ? [] : others
   return {
-    width: width - (narrow ? 34 : 50),
+    width: inner,
     height: HEIGHT,
-    padding: { left: 6, right: 18, top: laneCount * LANE, bottom: 4 },
+    padding: { left: narrow ? 38 : 58, right: 22, top: laneCount * LANE + 4, bottom: 40 },
     layer: [
       {
         data: { values: phases.filter((_, index) => index % 2 === 1) },
@@ -61,19 +62,25 @@ export function timelineSpec(
       },
       ...shown.map((run) => ({
         ...line(run),
-        mark: { type: 'line' as const, color: 'var(--layer-5)', opacity: 0.3, strokeWidth: 1 },
+        mark: {
+          type: 'line' as const,
+          clip: true,
+          color: 'var(--layer-5)',
+          opacity: 0.3,
+          strokeWidth: 1,
+        },
         encoding: { x, y },
       })),
       {
         ...line(typical),
-        mark: { type: 'line', color: 'var(--layer-5)', strokeWidth: 2 },
+        mark: { type: 'line', clip: true, color: 'var(--layer-5)', strokeWidth: 2 },
         encoding: { x, y },
       },
       ...lanes.map((phase) => ({
         data: { values: [phase] },
         mark: {
           type: 'text' as const,
-          align: phase.align,
+          align: 'left' as const,
           baseline: 'bottom' as const,
           y: -2 - (laneCount - 1 - phase.lane) * LANE,
           fontSize: 11,
@@ -107,17 +114,14 @@ function phasesOf({ samples }: RunResult): PhaseSpan[] {
 }
 
 /** Names stand above the beginnings of their phases, and one above the other where they would meet. */
-function lanesOf(phases: readonly PhaseSpan[], pixelsPerSecond: number) {
+function lanesOf(phases: readonly PhaseSpan[], pixelsPerSecond: number, right: number) {
   const ends: number[] = []
-  const right = Math.max(...phases.map(({ to }) => to), 0) * pixelsPerSecond
   return phases.map(({ name, from }) => {
     const width = name.length * LETTER + 4
-    const begin = from * pixelsPerSecond
-    const fits = begin + width <= right
-    const left = fits ? begin : Math.max(0, right - width)
-    let lane = ends.findIndex((end) => end <= left)
-    if (lane === -1) lane = ends.length
+    const left = Math.max(0, Math.min(from * pixelsPerSecond, right - width))
+    const free = ends.findIndex((end) => end <= left)
+    const lane = free === -1 ? ends.length : free
     ends[lane] = left + width
-    return { name, lane, align: 'left' as const, at: left / pixelsPerSecond }
+    return { name, lane, at: left / pixelsPerSecond }
   })
 }

@@ -1,5 +1,6 @@
 import { formatBytes, formatSeconds } from '../../../lib/quantities.ts'
 import type { Analysis } from '../analysis.ts'
+import { LARGEST_REQUEST } from '../arithmetic.ts'
 import { formatFigure } from '../format.ts'
 import type { Section } from './document.ts'
 import { html } from './html.ts'
@@ -18,7 +19,6 @@ const PAPER = {
 export function arithmeticSection({ arithmetic }: Analysis): Section {
   const done = PAPER.transactionsPerSecond * PAPER.seconds
   const least = PAPER.bytes / PAPER.largestRequestBytes / PAPER.seconds
-  const limits = arithmetic.map((each) => each.largestRequestKnown)
   return {
     id: 'arithmetic',
     title: 'Can the transactions hold the bytes?',
@@ -63,11 +63,7 @@ ${tableOf(
     ]),
   ],
 )}
-<p><small>Medians over runs. “At least needed”: all bytes in requests of the largest size that the device takes${
-      limits.includes(false)
-        ? ', for which 4 MiB, the largest default of any Linux, is assumed where it was not read'
-        : ''
-    }. “All arrived”: in every run the device was written at least what the guests wrote.</small></p>`,
+<p><small>Medians over runs. “At least needed”: all bytes in requests of ${formatBytes(LARGEST_REQUEST)}, the largest default of any Linux. “All arrived”: in every run the device was written at least what the guests wrote.</small></p>`,
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Analysis } from '../analysis.ts'
-import { formatP } from '../conclusions.ts'
+import { formatP, sentenceOf } from '../conclusions.ts'
 import { formatInterval, formatRatio } from '../format.ts'
 import { measure } from '../measures.ts'
 import type { Section } from './document.ts'
@@ -38,7 +38,7 @@ export function conclusionsSection({ conclusions, measures }: Analysis): Section
     body: html`${
       conclusions.length === 0
         ? html`<p>Nothing.</p>`
-        : html`<ul>${conclusions.map(({ sentence }) => html`<li>${sentence}.</li>`)}</ul>`
+        : html`<ul>${conclusions.map((each) => html`<li>${sentenceOf(each)}.</li>`)}</ul>`
     }
 ${rows.length > 0 && html`<h3>Every case against its reference</h3>`}
 ${

@@ -19,13 +19,17 @@ export async function measureSections(analysis: Analysis): Promise<Section[]> {
       id: of.name,
       title: of.title,
       body: html`<p>${of.source} ${of.better === 'less' ? 'Less' : 'More'} is better.</p>
-${await Promise.all(of.classes.map((each) => classFigure(of, each)))}
+${await Promise.all(of.classes.map((each, place) => classFigure(of, each, index + place === 0)))}
 ${index === 0 && analysis.paper && paperBlock(analysis.paper)}`,
     })),
   )
 }
 
-async function classFigure(of: MeasureAnalysis, each: ClassAnalysis): Promise<Html> {
+async function classFigure(
+  of: MeasureAnalysis,
+  each: ClassAnalysis,
+  isFirst: boolean,
+): Promise<Html> {
   const { title, reference, cases } = each
   const held = cases.find((result) => result.case === reference)?.median
   const figure = await drawFigure(`${of.title}: ${title}`, (frame) =>
@@ -45,7 +49,7 @@ async function classFigure(of: MeasureAnalysis, each: ClassAnalysis): Promise<Ht
   )
   return html`<h3>${title}</h3>
 <figure>${figure}
-<figcaption>Bars: medians over blocks. Red: 95 % intervals of the median. Dots: single runs; diamonds: flagged as outliers, and counted all the same. Grey bar and dashed line: the reference case, ${reference}.</figcaption></figure>
+${isFirst && html`<figcaption>Bars: medians over blocks. Red: 95 % intervals of the median. Dots: single runs; diamonds: flagged as outliers, and counted all the same. Grey bar and dashed line: the reference case.</figcaption>`}</figure>
 ${effectsTable(each, of)}`
 }
 
@@ -95,10 +99,11 @@ export async function timelineSection(
     const own = sampled.filter((run) => run.case === name)
     return own.length === 0 ? [] : [{ name, own, typical: typicalOf(own, measure(first!.name)) }]
   })
-  const samples = shown.flatMap(({ own }) => own.flatMap((run) => run.samples))
+  const samples = shown.flatMap(({ typical }) => typical.samples)
+  const peaks = shown.flatMap(({ own }) => own.flatMap((run) => measure('peak').of(run) ?? []))
   const scales = {
-    most: Math.max(1, ...samples.map(({ device }) => device ?? 0)),
-    longest: Math.max(1, ...samples.map(({ second }) => second)),
+    most: Math.max(1, ...peaks),
+    longest: Math.max(1, ...samples.map(({ second }) => second)) * 1.05,
   }
   const figures = await Promise.all(
     shown.map(async ({ name, own, typical }) => {

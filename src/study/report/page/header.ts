@@ -26,32 +26,46 @@ ${accelerators.includes('TCG') && html`<p class="banner"><strong>TCG:</strong> t
 ${verdicts(analysis)}`
 }
 
-function verdicts({ conclusions, inconclusive, measures, paper }: Analysis): Html {
-  const primary = conclusions.filter(({ measure }) => measure === measures[0]?.name)
-  const shown = [...primary, ...conclusions.filter((each) => !primary.includes(each))]
+function verdicts({ conclusions, inconclusive, measures, recommendations, paper }: Analysis): Html {
+  const rank = ({ measure, kind }: (typeof conclusions)[number]) =>
+    (measure === measures[0]?.name ? 0 : 2) + (kind === 'differs' ? 0 : 1)
+  const shown = conclusions.toSorted((a, b) => rank(a) - rank(b))
   const more = shown.length - SHOWN
-  const agreements = paper && paperLine(paper)
-  if (shown.length === 0) {
-    const [why] = inconclusive.filter(({ subject }) => subject.includes(' against '))
-    return html`<ul class="verdicts"><li class="none"><strong>Nothing can be concluded.</strong> ${why && `${why.subject}: ${why.why}.`}</li>${agreements}</ul>`
-  }
   return html`<ul class="verdicts">
 ${shown.slice(0, SHOWN).map(
-  ({ kind, sentence }) => html`<li class="${kind}">${sentence}.</li>
+  ({
+    kind,
+    claim,
+    basis,
+  }) => html`<li class="${kind}"><strong>${claim}</strong><br><small>${basis}</small></li>
 `,
-)}${agreements}</ul>
+)}${shown.length === 0 && nothing(inconclusive)}
+${recommendations.map(
+  ({ tier, best, sentence }) =>
+    best !== undefined &&
+    html`<li class="same"><strong>On tier ${tier}:</strong> ${sentence}</li>
+`,
+)}${paper && paperLine(paper)}</ul>
 ${more > 0 && html`<p class="soft">And ${count(more, 'more conclusion')} below.</p>`}`
 }
 
+function nothing(inconclusive: Analysis['inconclusive']): Html {
+  const why = inconclusive.find(({ subject }) => subject.includes(' against '))
+  return html`<li class="none"><strong>Nothing can be concluded.</strong>${why && ` ${why.subject}: ${why.why}.`}</li>`
+}
+
 function paperLine({ figure, claims }: NonNullable<Analysis['paper']>): Html {
-  const of = (agreement: string) => claims.filter((claim) => claim.agreement === agreement).length
-  const parts = [
-    `agrees with ${of('agrees')}`,
-    `disagrees with ${of('disagrees')}`,
-    `cannot decide ${of('open')}`,
-    `did not measure ${of('not measured')}`,
-  ]
-  return html`<li class="none">${figure}: of ${count(claims.length, 'finding')} of the paper, this host ${list(parts)}.</li>`
+  const WORDS = {
+    agrees: 'agrees with',
+    disagrees: 'disagrees with',
+    open: 'cannot decide',
+    'not measured': 'did not measure',
+  }
+  const parts = Object.entries(WORDS).flatMap(([agreement, words]) => {
+    const those = claims.filter((claim) => claim.agreement === agreement)
+    return those.length === 0 ? [] : [`${words} ${those.length}`]
+  })
+  return html`<li class="none"><strong>${figure}:</strong> of ${count(claims.length, 'finding')} of the paper, this host ${list(parts)}.</li>`
 }
 
 function datesOf({ runs }: StudyResults): string | undefined {

@@ -15,16 +15,16 @@ export function paperBlock({ figure, title, setting, claims }: PaperCheck): Html
 <p><small>${setting}.</small></p>
 ${tableOf(
   [
+    { title: 'this host' },
     { title: 'the paper found', kind: 'words' },
     { title: 'this host shows', kind: 'words' },
-    { title: 'agreement' },
   ],
   claims.map(({ found, agreement, shows }) => [
+    html`<span class="${agreement === 'not measured' ? 'soft' : agreement}">${WORDS[agreement]}</span>`,
     found,
     shows.length === 0
       ? 'no cases that this is about'
       : html`${shows.map(({ sentence }, index) => html`${index > 0 && html`<br>`}${sentence}`)}`,
-    html`<span class="${agreement === 'not measured' ? 'soft' : agreement}">${WORDS[agreement]}</span>`,
   ]),
 )}`
 }

@@ -15,8 +15,12 @@ import { studyHeader } from './header.ts'
 import { html } from './html.ts'
 import { manifestSection, runsSection } from './run-sections.ts'
 
-/** All that a report says of one study. */
-export async function studyChapter(study: StudyResults, analysis: Analysis): Promise<Chapter> {
+/** All that a report says of one study. `suffix` keeps its places apart from those of another with the same name. */
+export async function studyChapter(
+  study: StudyResults,
+  analysis: Analysis,
+  suffix = '',
+): Promise<Chapter> {
   const sections = [
     ...(await measureSections(analysis)),
     await timelineSection(study, analysis),
@@ -30,7 +34,7 @@ export async function studyChapter(study: StudyResults, analysis: Analysis): Pro
     manifestSection(study),
     dataSection(study, analysis),
   ].filter((section) => section !== undefined)
-  const id = idOf(study.name)
+  const id = `${idOf(study.name)}${suffix}`
   return {
     id,
     title: `Study ${study.name}`,

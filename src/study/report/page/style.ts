@@ -23,6 +23,7 @@ h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .4rem }
 h2 { font-size: 1.3rem; margin: 2.75rem 0 .6rem; padding-top: 1rem; border-top: 1px solid var(--line) }
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .4rem }
 h4 { font-size: .95rem; margin: 1.1rem 0 .2rem }
+
 p, ul, ol, figure { margin: .5rem 0 }
 .soft, figcaption, small { color: var(--soft) }
 figcaption, small { font-size: .86rem }
@@ -34,7 +35,7 @@ figcaption, small { font-size: .86rem }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; padding: 0; font-size: .92rem }
 a { color: inherit }
 figure { overflow-x: auto }
-svg { display: block; width: 100%; height: auto; max-width: 47rem }
+svg { display: block; width: 100%; height: auto; max-width: 47rem; overflow: visible }
 svg.narrow { display: none }
 .key { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; font-size: .86rem; color: var(--soft) }
 .table { overflow-x: auto }
@@ -56,6 +57,7 @@ footer { padding: 2.5rem 1.25rem; font-size: .86rem; color: var(--soft) }
   header, main, footer { padding-left: .9rem; padding-right: .9rem }
   svg.wide { display: none }
   svg.narrow { display: block; max-width: 30rem }
+  td.words { min-width: 11rem }
   dl { grid-template-columns: 1fr }
   dd { margin-bottom: .4rem }
 }
