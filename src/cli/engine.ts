@@ -38,6 +38,7 @@ import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
@@ -278,6 +279,8 @@ export class Engine {
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
       cgroup: this.hierarchy && this.#cgroup,
       runAs: this.#runAs,
+      devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
+      unattributed: () => unattributed(this.sampler),
       onSecond: (listener) => {
         this.#secondListeners.add(listener)
         return () => this.#secondListeners.delete(listener)

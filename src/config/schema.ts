@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { driveSchema, FORMATS } from './drive-schema.ts'
 import { tierSchema } from './tier-schema.ts'
-import { bytes, name, nameOf, path, seconds, whole } from './values.ts'
+import { bytes, name, nameOf, path, seconds, share, whole } from './values.ts'
 import { workloadSchema } from './workload-schema.ts'
 
 // Every key of kvmio.yaml with its rule, its default and what it is for; those of tiers, drives and workloads stand in
@@ -114,6 +114,14 @@ export const studySchema = z.strictObject({
     .default(6)
     .describe('How often each case runs, unless the schedule is continuous'),
   pause: seconds().prefault('10s').describe('The rest between two runs'),
+  neighbours: share('0.1%', '100%')
+    .optional()
+    .describe(
+      "How much others may do on a tier's device beside a run, as a share of what the run does; above it the run is void. Not looked at by default",
+    ),
+  tries: whole(1, 20)
+    .default(3)
+    .describe('How often a run of a case is begun at the most when it turns out void'),
   seed: whole(0, 2 ** 31)
     .optional()
     .describe('Of the random order of cases; drawn and recorded by default'),

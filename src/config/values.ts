@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseBytes, parseSeconds } from '../lib/quantities.ts'
+import { parseBytes, parseSeconds, parseShare } from '../lib/quantities.ts'
 
 // The kinds of values that the config's keys take. A message says what is expected; problems.ts adds what was found.
 
@@ -32,6 +32,7 @@ export const whole = (minimum: number, maximum: number) => {
 
 /** What is expected of a size. */
 export const SIZE = 'a size with a unit, such as 64KiB, 192MiB or 4GiB'
+const SHARE = 'a share in per cent, such as 5% or 2.5%'
 const TIME = 'a duration with a unit, such as 10ms, 30s or 5m'
 
 /** A size such as `4GiB`, in bytes. */
@@ -41,6 +42,10 @@ export const bytes = (minimum: string, maximum = MAX_DISK) =>
 /** A duration such as `10ms`, in seconds. */
 export const seconds = (minimum = '0s', maximum = MAX_TIME) =>
   quantity(parseSeconds, TIME, 'us|ms|s|m|h|d', minimum, maximum)
+
+/** A part of a whole such as `5%`, as a number: 0.05. */
+export const share = (minimum: string, maximum: string) =>
+  quantity(parseShare, SHARE, '%', minimum, maximum)
 
 function quantity(
   parse: (text: string) => number | undefined,

@@ -5,10 +5,10 @@ import type { Outcome, PhaseRow } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
-import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
+import { type CgroupIo, type IoHierarchy, readCgroupIo, removeCgroup } from '../source/cgroup.ts'
 import { type PhaseLine, PhaseLog, type PhaseResult } from '../source/phase-channel.ts'
 import { type Result, ResultParts } from '../source/phase-result.ts'
-import { isSameProcess } from '../source/proc.ts'
+import { isSameProcess, type ProcIo, readProcIo } from '../source/proc.ts'
 import { Qmp, type QmpEvent } from '../source/qmp.ts'
 import { Balloon, type LastMemory } from './balloon.ts'
 import { driveOfNode } from './block-node.ts'
@@ -57,6 +57,10 @@ export interface LastSample {
   drives: DriveStats[]
   guestDisks: readonly GuestDisk[]
   memory: LastMemory
+  /** Absent where kvmio may not look into the process. */
+  process?: ProcIo
+  /** Absent without a cgroup. */
+  cgroup?: CgroupIo[]
 }
 
 /** The phase that a guest is in after its last line. */
@@ -150,7 +154,10 @@ export class RunningVm {
     const lastSample = await this.#lastSample()
     const verdict = await this.#withConsole(this.#verdict ?? this.#ownVerdict())
     const end = { ...verdict, lastSample }
-    await this.#listener.ended(end)
+    // A journal that takes no more, on a full disk, must not leave a qemu behind.
+    await this.#listener.ended(end).catch((error) => {
+      this.#context.log.error({ vm: this.plan.name, err: error }, 'its end is not in the journal')
+    })
     await this.#end()
     await removeVmRemains(this.plan, this.#context.hierarchy, verdict.outcome === 'failed')
     return end
@@ -309,11 +316,24 @@ export class RunningVm {
     if (neverTold !== undefined) this.#context.log.warn(`vm ${this.plan.name}: ${neverTold}`)
     try {
       const [drives, memory] = await Promise.all([readBlockStats(qmp), this.#balloon.last(qmp)])
-      return { drives, guestDisks: guestDisks(), memory }
+      return { drives, guestDisks: guestDisks(), memory, ...(await this.#lastOfHost()) }
     } catch (error) {
       this.#context.log.warn({ vm: this.plan.name, err: error }, 'no last sample')
       return undefined
     }
+  }
+
+  /** What the host counted for its process and its cgroup; absent where it counts nothing. */
+  async #lastOfHost(): Promise<Pick<LastSample, 'process' | 'cgroup'>> {
+    const { procRoot, hierarchy } = this.#context
+    const { cgroup: path } = this.plan
+    const [process, cgroup] = await Promise.all([
+      readProcIo(procRoot, this.#process.pid).catch(() => undefined),
+      hierarchy && path !== undefined
+        ? readCgroupIo(hierarchy, path).catch(() => undefined)
+        : undefined,
+    ])
+    return { ...(process && { process }), ...(cgroup && { cgroup }) }
   }
 
   /** Ends qemu: in order if it still listens. */

@@ -22,6 +22,12 @@ export function parseSeconds(text: string): number | undefined {
       : Number(amount) * SECONDS[unit]
 }
 
+/** `5%` to 0.05; undefined when it is not a number with a per cent sign. */
+export function parseShare(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)%$/.exec(text)
+  return match ? Number(match[1]) / 100 : undefined
+}
+
 /** Bytes in the largest binary unit that keeps the figure readable: `1.5 GiB`. */
 export function formatBytes(bytes: number): string {
   const units = Object.entries(BINARY).reverse()

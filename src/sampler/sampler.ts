@@ -30,6 +30,8 @@ export interface Second {
   vms: ReadonlyMap<string, number>
   /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
   stolen?: number
+  /** The share in which they were not idle, 0 to 1. */
+  busy?: number
 }
 
 interface VmState {
@@ -120,8 +122,8 @@ export class Sampler {
         this.#tierDemand.set(tier, addSample(this.#tierDemand.get(tier), cost))
     }
     const devices = await this.#sampleDevices()
-    const stolen = await this.#sampleStolen()
-    if (seconds !== undefined) this.#options.onSecond?.({ seconds, devices, vms: rates, stolen })
+    const cpu = await this.#sampleCpu()
+    if (seconds !== undefined) this.#options.onSecond?.({ seconds, devices, vms: rates, ...cpu })
   }
 
   /** A vm's last reading, before its qemu and its cgroup go: what it did in its last second stays attributed to it. */
@@ -270,20 +272,23 @@ export class Sampler {
     }
   }
 
-  async #sampleStolen(): Promise<number | undefined> {
+  async #sampleCpu(): Promise<Pick<Second, 'stolen' | 'busy'>> {
     try {
       const before = this.#cpu
       this.#cpu = (await readHostCpu(this.#options.procRoot)).secondsByMode
-      if (!before) return undefined
+      if (!before) return {}
       const spent = Object.entries(this.#cpu).map(([mode, now]) => ({
         mode,
         time: now - (before[mode] ?? 0),
       }))
       const all = sum(spent.map(({ time }) => time))
-      return all > 0 ? (spent.find(({ mode }) => mode === 'steal')?.time ?? 0) / all : undefined
+      if (all <= 0) return {}
+      const share = (...modes: string[]) =>
+        sum(spent.map(({ mode, time }) => (modes.includes(mode) ? time : 0))) / all
+      return { stolen: share('steal'), busy: 1 - share('idle', 'iowait') }
     } catch (error) {
       this.#options.onError('cpu', error)
-      return undefined
+      return {}
     }
   }
 

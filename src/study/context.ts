@@ -8,6 +8,7 @@ import type { Journal } from '../journal/journal.ts'
 import type { Leases } from '../storage/lease.ts'
 import type { FunctionContext } from '../storage/passthrough.ts'
 import type { OpenTier } from '../storage/tiers.ts'
+import type { DeviceCounts } from './device-counts.ts'
 import type { StudyEvent } from './event.ts'
 
 /** What one second held, transactions per second by name. */
@@ -16,6 +17,8 @@ export interface SecondRates {
   vms: ReadonlyMap<string, number>
   /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
   stolen?: number
+  /** The share in which they were not idle, 0 to 1. */
+  busy?: number
 }
 
 /** The parts that a study runs on; nothing else is global. */
@@ -43,6 +46,10 @@ export interface StudyContext {
   /** The cgroup that holds those of the vms. */
   cgroup?: string
   runAs?: number
+  /** The counters of this host's block devices. */
+  devices(): Promise<DeviceCounts[]>
+  /** By device, the transactions that no vm accounts for, since kvmio began. */
+  unattributed(): ReadonlyMap<string, number>
   /** Calls back each second; the returned function ends that. */
   onSecond(listener: (second: SecondRates) => void): () => void
   onEvent(event: StudyEvent): void

@@ -38,6 +38,8 @@ export interface RunSummary {
   vmTransactions?: number
   /** The share of the host's processor time that its own hypervisor gave to others meanwhile, 0 to 1. */
   stolen?: number
+  /** The share of their time in which this host's processors were busy meanwhile, 0 to 1. */
+  cpuBusy?: number
   /** What fio reported, where the workload is fio. */
   fio?: FioSummary
   devices: { tier: string; device: string; low: number; high: number; seconds: number }[]

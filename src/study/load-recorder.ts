@@ -23,6 +23,7 @@ export class LoadRecorder {
   readonly #devices = new Map<string, { tier: string; perSecond: number[] }>()
   readonly #vmRates: number[] = []
   readonly #stolen: number[] = []
+  readonly #busy: number[] = []
   readonly #unsubscribe: () => void
   #allWrote = false
 
@@ -52,9 +53,20 @@ export class LoadRecorder {
     return { vmTransactions: meanOf(this.#vmRates), devices, stolen: meanOf(this.#stolen) }
   }
 
-  #take({ devices, vms, stolen }: SecondRates): void {
+  /** What the processors did while the vms wrote, as shares of their time. */
+  get cpu(): { busy?: number; stolen?: number } {
+    return { busy: meanOf(this.#busy), stolen: meanOf(this.#stolen) }
+  }
+
+  /** Transactions per second of a device while all vms wrote. */
+  loadOf(device: string): number | undefined {
+    return meanOf(this.#devices.get(device)?.perSecond ?? [])
+  }
+
+  #take({ devices, vms, stolen, busy }: SecondRates): void {
     const writing = this.#members.filter(({ vm }) => LOAD_PHASES.includes(vm?.phase?.name ?? ''))
     if (writing.length > 0 && stolen !== undefined) this.#stolen.push(stolen)
+    if (writing.length > 0 && busy !== undefined) this.#busy.push(busy)
     for (const { plan } of writing) {
       const rate = vms.get(plan.name)
       if (rate !== undefined) this.#vmRates.push(rate)

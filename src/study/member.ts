@@ -52,8 +52,14 @@ export function listenerOf(
   }
 }
 
-/** How a run went: as badly as the worst of its vms. */
-export function verdictOf(members: readonly Member[]): { outcome: Outcome; reason?: string } {
+/** How a run went, and why it did not pass. */
+export interface RunVerdict {
+  outcome: Outcome
+  reason?: string
+}
+
+/** As badly as the worst of its vms. */
+export function verdictOf(members: readonly Member[]): RunVerdict {
   const ends = members.map(({ end }) => end ?? { outcome: 'abandoned' as const })
   const worst =
     ends.find(({ outcome }) => outcome === 'failed') ??

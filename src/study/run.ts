@@ -4,11 +4,14 @@ import { fioSummary } from '../guest/fio-summary.ts'
 import { adoptVm, launchVm } from '../guest/launch.ts'
 import { identityOf, type VmPlan } from '../guest/plan.ts'
 import type { VmEnd } from '../guest/running-vm.ts'
-import { recordEnd, type UnfinishedRun } from '../journal/runs.ts'
+import { recordBaseline, recordEnd, type UnfinishedRun } from '../journal/runs.ts'
 import { runResults, vmEnded } from '../journal/vms.ts'
 import { messageOf } from '../lib/errors.ts'
+import { trim } from '../storage/trim.ts'
+import { type Baseline, takeBaseline } from './baseline.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { type Conclusion, conclude } from './findings.ts'
 import { giveBackFunctions, takeFunctions } from './functions.ts'
 import { settleAfter, settleBefore } from './host-state.ts'
 import { createImages, createShared, keepImage, removeImages } from './images.ts'
@@ -18,17 +21,23 @@ import {
   type Member,
   memberOf,
   type RunIdentity,
+  type RunVerdict,
   slowestPhases,
   verdictOf,
 } from './member.ts'
+import { tierNamesOf } from './neighbours.ts'
+import { type SampledRun, SampleRecorder } from './sample-recorder.ts'
 
 /** What a run does beside what its vms' plans say. */
-export type RunSettings = Pick<StudyConfig, 'stagger' | 'hostCache'>
+export type RunSettings = Pick<
+  StudyConfig,
+  'stagger' | 'hostCache' | 'workload' | 'neighbours' | 'pause'
+>
 
 /** Starts the vms of a run that is in the journal, and sees it to its end. */
 export async function startRun(
   identity: RunIdentity,
-  vms: readonly { id: number; plan: VmPlan }[],
+  { startedAt, vms }: { startedAt: number; vms: readonly { id: number; plan: VmPlan }[] },
   settings: RunSettings,
   context: StudyContext,
   signal: AbortSignal,
@@ -39,6 +48,7 @@ export async function startRun(
     signal.aborted
       ? { outcome: 'abandoned', reason: abandonedBy(signal) }
       : { outcome: 'failed', reason: messageOf(error) }
+  await trimTiers(plans, context)
   // All images first, so that the making of one is no load beside another's guest.
   const shared = createShared(plans, context, signal)
   const made = members.map(async (member) => {
@@ -51,12 +61,18 @@ export async function startRun(
     }
   })
   await Promise.all(made)
+  let baseline: Baseline | undefined
   if (members.every(({ end }) => !end)) {
-    await settleBefore(plans, settings.hostCache, context, signal).catch((error) => {
+    try {
+      await settleBefore(plans, settings.hostCache, context, signal)
+      baseline = await takeBaseline(plans, settings, context, signal)
+      recordBaseline(context.journal, identity.run, baseline)
+    } catch (error) {
       for (const member of members) endUnstarted(member, given(error), context)
-    })
+    }
   }
-  return await finishRun(identity, members, context, signal, async (member, stopped) => {
+  const begun = { members, baseline, startedAt }
+  return await finishRun(identity, begun, context, signal, async (member, stopped) => {
     try {
       const delayMs = members.indexOf(member) * settings.stagger * 1000
       if (delayMs > 0) await sleep(delayMs, undefined, { signal: stopped })
@@ -70,6 +86,13 @@ export async function startRun(
       endUnstarted(member, end, context)
     }
   })
+}
+
+async function trimTiers(plans: readonly VmPlan[], { tier, vm }: StudyContext): Promise<void> {
+  for (const name of tierNamesOf(plans)) {
+    const open = tier(name)
+    if (open) await trim(open, vm.log)
+  }
 }
 
 /** That a vm could not be had, or was not wanted any more, is how it went. */
@@ -88,7 +111,8 @@ export async function resumeRun(
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<RunSummary> {
-  const { id: run, study, block, caseName } = unfinished
+  const { id: run, study, block, caseName, startedAt } = unfinished
+  const baseline = unfinished.baseline as Baseline | undefined
   const identity = { study, block, case: caseName, run }
   const members: Member[] = unfinished.vms.map(memberOf)
   for (const [index, member] of members.entries()) {
@@ -107,7 +131,16 @@ export async function resumeRun(
         reason: `vm ${member.plan.name} was gone when kvmio came back`,
       }
   }
-  return await finishRun(identity, members, context, signal)
+  return await finishRun(identity, { members, baseline, startedAt }, context, signal)
+}
+
+/** A run of which all that comes before its vms is there. */
+interface BegunRun {
+  members: readonly Member[]
+  /** Absent when its vms never started, and of a run of an older kvmio. */
+  baseline: Baseline | undefined
+  /** Unix seconds. */
+  startedAt: number
 }
 
 /**
@@ -116,7 +149,7 @@ export async function resumeRun(
  */
 async function finishRun(
   identity: RunIdentity,
-  members: readonly Member[],
+  { members, baseline, startedAt }: BegunRun,
   context: StudyContext,
   signal: AbortSignal,
   begin: (member: Member, stopped: AbortSignal) => Promise<void> = async () => {},
@@ -131,6 +164,7 @@ async function finishRun(
   if (signal.aborted) onAbort()
   const plans = members.map(({ plan }) => plan)
   const recorder = new LoadRecorder(members, context)
+  const samples = new SampleRecorder(sampledRun(identity, plans, startedAt, context), context)
   const seeThrough = async (member: Member): Promise<void> => {
     if (!member.end && !member.vm) await begin(member, stopping.signal)
     if (stopping.signal.aborted) await member.vm?.stop(stopping.signal.reason)
@@ -138,6 +172,7 @@ async function finishRun(
     await waitFor(member, context, stopAll)
   }
   let kept: VmEnd | undefined
+  let concluded: Conclusion | undefined
   try {
     // One vm that fails or cannot be had ends the run: what the others measure is no longer the case that was planned.
     const failed = members.find(({ end }) => end && end.outcome !== 'passed')
@@ -146,23 +181,47 @@ async function finishRun(
     await settleAfter(plans, context, signal).catch((error) => {
       context.vm.log.warn({ err: error }, 'the run ends before its data was on the device')
     })
-    kept = await keepPassed(members, signal)
+    samples.stop()
+    concluded = await conclude(members, baseline, recorder, context, signal).catch((error) => {
+      context.vm.log.warn({ err: error, run: identity.run }, 'what the layers counted is not kept')
+      return undefined
+    })
+    if (concluded?.problem === undefined) kept = await keepPassed(members, signal)
   } finally {
     signal.removeEventListener('abort', onAbort)
     recorder.stop()
+    samples.stop()
     await removeImages(plans, context)
     await giveBackFunctions(plans, context)
   }
-  const { outcome, reason } = kept ?? verdictOf(members)
-  recordEnd(context.journal, identity.run, { outcome, reason })
+  const { outcome, reason } = voidIf(concluded?.problem, kept ?? verdictOf(members))
+  const { counts, findings } = concluded ?? {}
+  recordEnd(context.journal, identity.run, { outcome, reason, findings, counts })
   return {
     ...identity,
     outcome,
     reason,
     phases: slowestPhases(members),
     ...recorder.summary(),
+    cpuBusy: findings?.cpu?.busy,
     fio: fioOf(identity, context),
   }
+}
+
+/** A run that passed and whose figures cannot be those of its case is void. */
+function voidIf(problem: string | undefined, verdict: RunVerdict): RunVerdict {
+  if (problem === undefined || verdict.outcome !== 'passed') return verdict
+  return { outcome: 'void', reason: problem }
+}
+
+function sampledRun(
+  { run: id }: RunIdentity,
+  plans: readonly VmPlan[],
+  startedAt: number,
+  { tier }: StudyContext,
+): SampledRun {
+  const devices = tierNamesOf(plans).flatMap((name) => tier(name)?.tier.device ?? [])
+  return { id, startedAt, vms: plans.map(({ name }) => name), devices: [...new Set(devices)] }
 }
 
 /** Keeps the images that are to outlive a run that has passed; one that cannot be kept is how the run went. */

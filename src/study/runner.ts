@@ -159,7 +159,11 @@ async function runCase(
       cgroup: context.cgroup,
       runAs: context.runAs,
     })
-    const { id: run, vmIds } = recordStart(journal, {
+    const {
+      id: run,
+      startedAt,
+      vmIds,
+    } = recordStart(journal, {
       blockId: block.id,
       caseName: point.name,
       factors: point.factors,
@@ -168,8 +172,8 @@ async function runCase(
     })
     const identity = { study: studyName, case: point.name, block: block.number, run }
     onEvent({ type: 'run-started', ...identity, ...progress })
-    const members = plans.map((plan, index) => ({ id: vmIds[index]!, plan }))
-    const summary = await startRun(identity, members, point.study, context, signal)
+    const vms = plans.map((plan, index) => ({ id: vmIds[index]!, plan }))
+    const summary = await startRun(identity, { startedAt, vms }, point.study, context, signal)
     onEvent({ type: 'run-ended', ...summary })
     return summary
   } catch (error) {

@@ -49,6 +49,7 @@ export function study(more: Partial<StudyConfig> = {}): StudyConfig {
     factors: {},
     blocks: 6,
     pause: 10,
+    tries: 3,
     ...more,
   }
 }
