@@ -44,6 +44,8 @@ export interface MeasureAnalysis {
 /** Cases that may be ranked against one another. */
 export interface ClassAnalysis {
   title: string
+  durable: boolean
+  accelerator: string
   reference: string
   cases: CaseResult[]
   comparisons: Comparison[]
@@ -121,6 +123,8 @@ function classAnalysis(
   )
   return {
     title: className(of),
+    durable: of.durable,
+    accelerator: of.accelerator,
     reference,
     cases: cases.map(({ name }) =>
       caseResult(name, valuesOf(values, name), runs, { measure, seed }),

@@ -44,16 +44,27 @@ export function runsCsv(study: StudyResults): string {
 /** One row for each case and measure: what the report says of it. */
 export function casesCsv({ study, measures }: Analysis): string {
   const head = [
-    ...['study', 'measure', 'unit', 'class', 'case', 'blocks', 'median', 'low', 'high'],
+    ...[
+      'study',
+      'measure',
+      'unit',
+      'durable',
+      'accelerator',
+      'case',
+      'blocks',
+      'median',
+      'low',
+      'high',
+    ],
     ...['reference', 'paired_blocks', 'ratio', 'ratio_low', 'ratio_high'],
     ...['p', 'p_holm', 'cliffs_delta', 'verdict'],
   ]
   const rows = measures.flatMap(({ name, unit, classes }) =>
-    classes.flatMap(({ title, reference, cases, comparisons }) =>
+    classes.flatMap(({ durable, accelerator, reference, cases, comparisons }) =>
       cases.map((each): Cell[] => {
         const held = comparisons.find((comparison) => comparison.case === each.case)
         return [
-          ...[study, name, unit, title, each.case, each.n, each.median],
+          ...[study, name, unit, String(durable), accelerator, each.case, each.n, each.median],
           ...[each.interval?.low, each.interval?.high],
           ...(held ? [reference, held.blocks] : ['', '']),
           ...[held?.ratio, held?.interval?.low, held?.interval?.high],

@@ -1,6 +1,7 @@
 import { KvmioError, messageOf } from '../../lib/errors.ts'
 import type { Analysis } from './analysis.ts'
 import type { StudyResults } from './record.ts'
+import { resultsSchema } from './results-schema.ts'
 
 /** The version of what is written; a reader takes its own. */
 const FORMAT = 'kvmio report 1'
@@ -24,5 +25,9 @@ export function parseReportJson(file: string, text: string): StudyResults {
       `${file}: expected the format "${FORMAT}" that kvmio report --format json writes, found ${found}`,
     )
   }
-  return content.results as StudyResults
+  const { data, error } = resultsSchema.safeParse(content.results)
+  if (data) return data
+  const [issue] = error.issues
+  const place = ['results', ...issue!.path].join('.')
+  throw new KvmioError(`${file}: ${place}: expected ${issue!.message}`)
 }

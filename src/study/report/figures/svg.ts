@@ -41,10 +41,9 @@ export async function drawFigure(
   const drawings = await Promise.all(
     FRAMES.map(async (frame) => {
       const svg = await renderSvg(spec(frame))
-      const [, opening = '', rest = ''] = /^(<svg)(.*)$/s.exec(svg) ?? []
       const name = frame.narrow ? 'narrow' : 'wide'
-      const attributes = html` class="${name}" role="img" aria-label="${label}"`
-      return opening + attributes.text + rest
+      const { text } = html`class="${name}" role="img" aria-label="${label}"`
+      return svg.replace('class="marks"', () => text)
     }),
   )
   return new Html(drawings.join('\n'))

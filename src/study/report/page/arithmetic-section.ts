@@ -25,7 +25,7 @@ export function arithmeticSection({ arithmetic }: Analysis): Section {
     body: html`<p>The paper’s mean of 5 transactions a second over 150 s makes 750. Its guest wrote 2 GiB meanwhile, which would be 2.7 MiB in each, and its kernels made no request above 512 KiB: at least 27 a second were needed. Most of what was written must have been in the host’s memory still. Here a run ends when its data is on the device, and this table does the same sum for each case.</p>
 ${tableOf(
   [
-    { title: 'case' },
+    { title: 'case', kind: 'name' },
     { title: 'written by the guests', kind: 'figure' },
     { title: 'written to the device', kind: 'figure' },
     { title: 'transactions', kind: 'figure' },

@@ -1,9 +1,9 @@
-import type { Analysis } from '../analysis.ts'
+import type { Analysis, ClassAnalysis, MeasureAnalysis } from '../analysis.ts'
 import { formatP, sentenceOf } from '../conclusions.ts'
 import { formatInterval, formatRatio } from '../format.ts'
 import { measure } from '../measures.ts'
 import type { Section } from './document.ts'
-import { html } from './html.ts'
+import { type Html, html } from './html.ts'
 import { tableOf } from './table.ts'
 
 const VERDICTS = {
@@ -15,22 +15,8 @@ const VERDICTS = {
 } as const
 
 export function conclusionsSection({ conclusions, measures }: Analysis): Section {
-  const rows = measures.flatMap(({ name, title, classes }) =>
-    classes.flatMap(({ title: of, comparisons }) =>
-      comparisons.map((held) => [
-        html`${held.case} <span class="soft">over</span> ${held.reference}`,
-        title,
-        held.ratio === undefined
-          ? undefined
-          : `${formatRatio(held.ratio)} times ${measure(name).comparative}`,
-        held.interval && formatInterval(held.interval, formatRatio),
-        formatP(held.adjustedP),
-        held.cliffsDelta?.toFixed(2),
-        `${held.blocks}`,
-        VERDICTS[held.verdict],
-        of,
-      ]),
-    ),
+  const tables = measures.flatMap((of) =>
+    of.classes.flatMap((each) => (each.comparisons.length === 0 ? [] : [heldTable(of, each)])),
   )
   return {
     id: 'conclusions',
@@ -40,25 +26,34 @@ export function conclusionsSection({ conclusions, measures }: Analysis): Section
         ? html`<p>Nothing.</p>`
         : html`<ul>${conclusions.map((each) => html`<li>${sentenceOf(each)}.</li>`)}</ul>`
     }
-${rows.length > 0 && html`<h3>Every case against its reference</h3>`}
-${
-  rows.length > 0 &&
-  tableOf(
-    [
-      { title: 'case' },
-      { title: 'measure' },
-      { title: 'ratio' },
-      { title: 'interval', kind: 'figure' },
-      { title: 'p (Holm)', kind: 'figure' },
-      { title: 'Cliff’s δ', kind: 'figure' },
-      { title: 'blocks', kind: 'figure' },
-      { title: 'verdict' },
-      { title: 'class' },
-    ],
-    rows,
-  )
-}`,
+${tables}`,
   }
+}
+
+/** Every case of a class against its reference. */
+function heldTable({ name, title }: MeasureAnalysis, each: ClassAnalysis): Html {
+  return html`<h3>${title}: every case against ${each.reference}</h3>
+<p class="soft">${each.title}</p>
+${tableOf(
+  [
+    { title: 'case', kind: 'name' },
+    { title: `times ${measure(name).comparative}`, kind: 'figure' },
+    { title: 'interval', kind: 'figure' },
+    { title: 'p, by Holm', kind: 'figure' },
+    { title: 'Cliff’s δ', kind: 'figure' },
+    { title: 'blocks', kind: 'figure' },
+    { title: 'verdict' },
+  ],
+  each.comparisons.map((held) => [
+    held.case,
+    held.ratio === undefined ? undefined : formatRatio(held.ratio),
+    held.interval && formatInterval(held.interval, formatRatio),
+    formatP(held.adjustedP),
+    held.cliffsDelta?.toFixed(2),
+    `${held.blocks}`,
+    VERDICTS[held.verdict],
+  ]),
+)}`
 }
 
 export function inconclusiveSection({ inconclusive }: Analysis): Section {
@@ -68,7 +63,7 @@ export function inconclusiveSection({ inconclusive }: Analysis): Section {
     body:
       inconclusive.length === 0
         ? html`<p>Nothing was left open.</p>`
-        : html`<dl>${inconclusive.map(({ subject, why }) => html`<dt>${subject}</dt><dd>${why}.</dd>`)}</dl>`,
+        : html`<dl class="stack">${inconclusive.map(({ subject, why }) => html`<dt>${subject}</dt><dd>${why}.</dd>`)}</dl>`,
   }
 }
 

@@ -66,7 +66,7 @@ function effectsTable({ effects }: ClassAnalysis, of: MeasureAnalysis): Html | u
 ${tableOf(
   [
     { title: 'factor' },
-    { title: 'value over reference' },
+    { title: 'value over reference', kind: 'name' },
     { title: `times ${comparative}`, kind: 'figure' },
     { title: 'interval', kind: 'figure' },
     { title: 'pairs', kind: 'figure' },
@@ -145,7 +145,7 @@ export async function layersSection({ layers }: Analysis): Promise<Section | und
 <figure>${figure}</figure>
 ${tableOf(
   [
-    { title: 'case' },
+    { title: 'case', kind: 'name' },
     { title: 'device operations per guest operation', kind: 'figure' },
     ...present.map((layer) => ({ title: `${layer} MiB`, kind: 'figure' as const })),
   ],

@@ -23,7 +23,7 @@ ${tableOf(
   [
     { title: 'run', kind: 'figure' },
     { title: 'block', kind: 'figure' },
-    { title: 'case' },
+    { title: 'case', kind: 'name' },
     { title: 'outcome' },
     ...measures.map(({ title, unit }) => ({ title: `${title}, ${unit}`, kind: 'figure' as const })),
     { title: 'whole run', kind: 'figure' },
@@ -55,7 +55,7 @@ export function manifestSection({ runs, cases }: StudyResults): Section {
 <details><summary>The cases</summary>
 ${tableOf(
   [
-    { title: 'case' },
+    { title: 'case', kind: 'name' },
     { title: 'tier' },
     { title: 'accelerator' },
     { title: 'durable' },

@@ -42,7 +42,10 @@ svg.narrow { display: none }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; min-width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); overflow-wrap: normal }
 th { font-weight: 600 }
-td.n, th.n { text-align: right; white-space: nowrap }
+td.n, th.n { text-align: right }
+td.n { white-space: nowrap }
+th { vertical-align: bottom }
+td.name { min-width: 9rem; overflow-wrap: anywhere }
 td.words { min-width: 15rem }
 .agrees, .good { color: var(--good) }
 .disagrees, .bad { color: var(--bad) }
@@ -51,6 +54,9 @@ details summary { cursor: pointer }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .9rem }
 dt { color: var(--soft) }
 dd { margin: 0 }
+dl.stack { grid-template-columns: 1fr }
+dl.stack dt { color: var(--text); font-weight: 600 }
+dl.stack dd { margin-bottom: .5rem }
 code { font-size: .88em }
 footer { padding: 2.5rem 1.25rem; font-size: .86rem; color: var(--soft) }
 @media (max-width: 640px) {
@@ -58,6 +64,7 @@ footer { padding: 2.5rem 1.25rem; font-size: .86rem; color: var(--soft) }
   svg.wide { display: none }
   svg.narrow { display: block; max-width: 30rem }
   td.words { min-width: 11rem }
+  td.name { min-width: 7rem }
   dl { grid-template-columns: 1fr }
   dd { margin-bottom: .4rem }
 }
@@ -75,7 +82,7 @@ footer { padding: 2.5rem 1.25rem; font-size: .86rem; color: var(--soft) }
   .table, figure { overflow: visible }
   table { font-size: 8pt }
   th, td { padding-right: .5rem }
-  td.words { min-width: 0 }
+  td.words, td.name { min-width: 0 }
   figure, .verdicts li, tr { break-inside: avoid }
   h2, h3, h4 { break-after: avoid }
 }

@@ -74,7 +74,7 @@ async function measureSection(of: MeasureBeside, first: Titled, second: Titled):
 <h3>Each case, ${first.title} over ${second.title}</h3>
 ${tableOf(
   [
-    { title: 'case' },
+    { title: 'case', kind: 'name' },
     { title: first.title, kind: 'figure' },
     { title: second.title, kind: 'figure' },
     { title: `times ${unit.comparative}`, kind: 'figure' },
@@ -106,7 +106,7 @@ function agreementsTable({ agreements, name }: MeasureBeside, first: Titled, sec
       : `${formatRatio(ratio)}${interval ? ` ${formatInterval(interval, formatRatio)}` : ''}`
   return html`${tableOf(
     [
-      { title: 'case over reference' },
+      { title: 'case over reference', kind: 'name' },
       { title: `${first.title}: times ${measure(name).comparative}`, kind: 'figure' },
       { title: second.title, kind: 'figure' },
       { title: 'they' },
