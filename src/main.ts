@@ -59,7 +59,7 @@ addCommonOptions(
     .command('report')
     .description('write what a study came to, or two beside each other, as one page'),
 )
-  .argument('<study...>', 'a study in the journal, or a file that --format json wrote')
+  .argument('<study...>', 'a study or suite that has run, or a file that --format json wrote')
   .addOption(new Option('--format <format>').choices(['html', 'json', 'csv']).default('html'))
   .option('--output <file>', '- for standard output; report-STUDY.FORMAT here by default')
   .action(async (studies, flags) => {

@@ -146,4 +146,18 @@ export interface ActiveStudy {
   name: string
   /** The run that goes on; absent while the study rests or waits. */
   run?: { case: string; block: number; id: number }
+  /** Why it waits before its next run. */
+  paused?: 'request' | 'space'
+  progress?: StudyProgress
+}
+
+/** How far a study has come. */
+export interface StudyProgress {
+  /** Runs that passed or failed, of all that are asked for; of an endless study those of its block. */
+  done: number
+  of: number
+  /** All that are asked for; absent without an end. */
+  planned?: number
+  /** Seconds until all have run, as far as the past tells. */
+  left?: number
 }

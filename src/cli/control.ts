@@ -8,6 +8,7 @@ import { statusOf } from './status.ts'
 
 /** What `run` asks of the kvmio that serves. */
 export interface RunRequest {
+  /** As a command names it; the path of a suite is absolute. */
   study: string
   /** How many blocks; the study's own number by default. */
   blocks?: number
@@ -27,14 +28,15 @@ export function controlHandlers(engine: Engine, ending: AbortSignal): ControlHan
 
     async *runs(body, signal): AsyncGenerator<RunMessage> {
       const { study, blocks } = parseRequest(body)
+      const found = await engine.findStudy(study)
       const messages: RunMessage[] = []
       let wake = Promise.withResolvers<void>()
       const unsubscribe = engine.onEvent((event) => {
-        if (event.study !== study) return
+        if (event.study !== found.name) return
         messages.push({ event })
         wake.resolve()
       })
-      const work = engine.runStudy(study, blocks, AbortSignal.any([signal, ending]))
+      const work = engine.runStudy(found, blocks, AbortSignal.any([signal, ending]))
       let ended = false
       const end = () => {
         ended = true // before the loop wakes, or it would wait for an event that never comes

@@ -37,11 +37,13 @@ import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
+import { studyHash } from '../study/identity.ts'
 import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { ServeOptions } from './options.ts'
+import { type FoundStudy, findStudies } from './studies.ts'
 import { version } from './version.ts'
 
 /** Everything of one state directory, from its lock to its vms: what `serve` and `run` stand on. */
@@ -192,22 +194,21 @@ export class Engine {
     return () => this.#eventListeners.delete(listener)
   }
 
-  /** Runs a study of the config that is in force now. */
+  /** The study that a command's word stands for, as the config that is in force now has it. */
+  async findStudy(reference: string): Promise<FoundStudy> {
+    const found = await findStudies([reference], this.holder.current)
+    if (found.length === 1) return found[0]!
+    throw new KvmioError(`expected one study, got ${found.length} by the name ${reference}`)
+  }
+
+  /** Runs a study on this engine's tiers. */
   async runStudy(
-    name: string,
+    { name, study: configured, guest }: FoundStudy,
     blocks: number | undefined,
     signal: AbortSignal,
   ): Promise<StudySummary> {
-    const { studies, guests } = this.holder.current
-    const configured = studies[name]
-    if (!configured) {
-      throw new KvmioError(
-        `no study ${name}; the config has ${Object.keys(studies).join(', ') || 'none'}`,
-      )
-    }
     const study = await withWorkloadText(name, configured)
-    const guest = guests[study.guest]!
-    const hash = sha256(JSON.stringify({ study, guest }))
+    const hash = studyHash(study, guest)
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal)
@@ -279,6 +280,7 @@ export class Engine {
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
       cgroup: this.hierarchy && this.#cgroup,
       runAs: this.#runAs,
+      freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
       unattributed: () => unattributed(this.sampler),
       onSecond: (listener) => {
@@ -292,10 +294,7 @@ export class Engine {
 
   #take(event: StudyEvent): void {
     const active = this.#studies.get(event.study)?.active
-    if (active && event.type === 'run-started') {
-      active.run = { case: event.case, block: event.block, id: event.run }
-    }
-    if (active && event.type === 'run-ended') active.run = undefined
+    if (active) follow(active, event)
     for (const listener of this.#eventListeners) listener(event)
   }
 
@@ -349,6 +348,28 @@ export class Engine {
 
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
+  }
+}
+
+/** What is known of a study that goes on, from what it tells. */
+function follow(active: ActiveStudy, event: StudyEvent): void {
+  switch (event.type) {
+    case 'run-started':
+      active.run = { case: event.case, block: event.block, id: event.run }
+      break
+    case 'run-ended':
+      active.run = undefined
+      break
+    case 'paused':
+      active.paused = event.cause
+      break
+    case 'resumed':
+      active.paused = undefined
+      break
+    case 'progress': {
+      const { done, of, planned, left } = event
+      active.progress = { done, of, planned, left }
+    }
   }
 }
 

@@ -12,8 +12,13 @@ export function createEventLog(log: Log): (event: StudyEvent) => void {
     if (event.type === 'run-ended') {
       const line = `run ${event.run}: ${event.study}, ${event.case}: ${event.outcome}${outcome(event)}`
       if (event.outcome === 'failed') log.error(line)
+      else if (event.outcome === 'void') log.warn(line)
       else log.info(line)
     }
+    if (event.type === 'paused') log.warn(`study ${event.study} is paused: ${event.reason}`)
+    if (event.type === 'resumed') log.info(`study ${event.study} goes on`)
+    if (event.type === 'block-ended' && event.void !== undefined)
+      log.warn(`block ${event.block} of ${event.study} counts for nothing: ${event.void}`)
     if (event.type === 'study') {
       for (const { case: name, reason } of event.skipped) {
         const line = `study ${event.study}: skips ${name}: ${reason}`

@@ -14,16 +14,28 @@ export function createProgress(output: NodeJS.WriteStream, now: () => number = D
 }
 
 function plainProgress(output: NodeJS.WritableStream): Progress {
+  let before: string | undefined
   return {
     event(event) {
-      output.write(`${line(event)}\n`)
+      const text = event.type === 'progress' ? `  ${summed(event)}` : line(event)
+      if (text === undefined) return
+      // A block begins where the last one ended.
+      if (event.type !== 'progress' || text !== before) output.write(`${text}\n`)
+      if (event.type === 'progress') before = text
     },
     stop() {},
   }
 }
 
+interface VmState {
+  phase: string
+  since: number
+  transactions?: number
+}
+
 function liveProgress(output: NodeJS.WriteStream, now: () => number): Progress {
-  const vms = new Map<string, { phase: string; since: number }>()
+  const vms = new Map<string, VmState>()
+  let progress: ProgressEvent | undefined
   let drawn = 0
   const clear = () => {
     if (drawn > 0) output.write(`\x1b[${drawn}A\x1b[J`)
@@ -31,10 +43,8 @@ function liveProgress(output: NodeJS.WriteStream, now: () => number): Progress {
   }
   const draw = () => {
     clear()
-    const lines = [...vms].map(([vm, { phase, since }]) => {
-      return `  ${vm}  ${phase} ${formatSeconds(Math.floor((now() - since) / 1000))}`
-    })
-    const shown = fitting(lines, output)
+    const lines = [...vms].map(([vm, state]) => `  ${vm}  ${vmState(state, now())}`)
+    const shown = fitting(lines, output, progress && `  ${summed(progress)}`)
     output.write(shown.map((line) => `${line}\n`).join(''))
     drawn = shown.length
   }
@@ -42,8 +52,11 @@ function liveProgress(output: NodeJS.WriteStream, now: () => number): Progress {
   return {
     event(event) {
       clear()
+      const text = line(event)
       if (event.type === 'phase') vms.set(event.vm, { phase: event.phase, since: now() })
-      else output.write(`${line(event)}\n`)
+      else if (event.type === 'second') takeRates(vms, event.vms)
+      else if (event.type === 'progress') progress = event
+      else if (text !== undefined) output.write(`${text}\n`)
       if (event.type === 'run-ended') vms.clear()
       draw()
     },
@@ -54,15 +67,41 @@ function liveProgress(output: NodeJS.WriteStream, now: () => number): Progress {
   }
 }
 
+type ProgressEvent = Extract<StudyEvent, { type: 'progress' }>
+
+function takeRates(vms: Map<string, VmState>, rates: Record<string, number>): void {
+  for (const [vm, transactions] of Object.entries(rates)) {
+    const state = vms.get(vm)
+    if (state) state.transactions = transactions
+  }
+}
+
+function vmState({ phase, since, transactions }: VmState, now: number): string {
+  const rate = transactions === undefined ? '' : `  ${Math.round(transactions)} tps`
+  return `${phase} ${formatSeconds(Math.floor((now - since) / 1000))}${rate}`
+}
+
+function summed({ done, of, left }: ProgressEvent): string {
+  const time =
+    left === undefined || left < 1 ? '' : `, about ${formatSeconds(Math.round(left))} left`
+  return `${done} of ${of} runs done${time}`
+}
+
 /** No more than the terminal holds: what has wrapped or scrolled away could not be cleared. */
-function fitting(lines: readonly string[], { columns = 80, rows = 24 }: NodeJS.WriteStream) {
-  const room = Math.max(1, rows - 2)
+function fitting(
+  lines: readonly string[],
+  { columns = 80, rows = 24 }: NodeJS.WriteStream,
+  last: string | undefined,
+) {
+  const room = Math.max(1, rows - 2 - (last === undefined ? 0 : 1))
   const left = lines.length - room
-  const shown = left > 0 ? [...lines.slice(0, room), `  and ${left} more`] : lines
+  const fit = left > 0 ? [...lines.slice(0, room), `  and ${left} more`] : lines
+  const shown = last === undefined ? fit : [...fit, last]
   return shown.map((line) => line.slice(0, columns - 1))
 }
 
-function line(event: StudyEvent): string {
+/** Undefined for what is no news of its own. */
+function line(event: StudyEvent): string | undefined {
   switch (event.type) {
     case 'study':
       return [
@@ -77,7 +116,16 @@ function line(event: StudyEvent): string {
       return `  ${event.case}: ${event.outcome}${event.reason === undefined ? '' : `: ${event.reason}`}`
     case 'waiting':
       return `waiting for ${event.for}`
+    case 'paused':
+      return `study ${event.study} is paused: ${event.reason}`
+    case 'resumed':
+      return `study ${event.study} goes on`
     case 'block-ended':
-      return `block ${event.block} of ${event.study} ended`
+      return event.void === undefined
+        ? `block ${event.block} of ${event.study} ended`
+        : `block ${event.block} of ${event.study} counts for nothing: ${event.void}`
+    case 'progress':
+    case 'second':
+      return undefined
   }
 }

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { extname, join, resolve } from 'node:path'
-import { loadConfig } from '../config/load.ts'
+import { basename, extname, join, resolve } from 'node:path'
+import { type Config, loadConfig } from '../config/load.ts'
+import type { JournalReader } from '../journal/journal.ts'
 import { listStudies, readStudy } from '../journal/read-study.ts'
 import { openReader } from '../journal/reader.ts'
 import { codeOf, KvmioError, messageOf, UsageError } from '../lib/errors.ts'
@@ -14,10 +15,11 @@ import { besideChapter } from '../study/report/page/two-page.ts'
 import type { StudyResults } from '../study/report/record.ts'
 import { beside } from '../study/report/two.ts'
 import type { CommonOptions } from './options.ts'
+import { findStudies } from './studies.ts'
 import { version } from './version.ts'
 
 export interface ReportOptions extends CommonOptions {
-  /** Names of studies in the journal, or files that `--format json` wrote; two are held beside each other. */
+  /** A study, or a suite, whose runs are in the journal, or a file that `--format json` wrote; two studies are held beside each other. */
   studies: readonly string[]
   format: 'html' | 'json' | 'csv'
   /** `-` for standard output; report-STUDY.FORMAT in the current directory when absent. */
@@ -29,44 +31,57 @@ interface Reported {
   analysis: Analysis
 }
 
-/** Writes what a study came to, and says where. */
+/** Writes what studies came to, and says where. */
 export async function report(options: ReportOptions): Promise<void> {
   const { studies, format } = options
   if (studies.length > 2)
     throw new UsageError(`one study, or two to compare; got ${studies.length}`)
   if (studies.length === 2 && format !== 'html')
     throw new UsageError('two studies are compared as html; json and csv are of one study')
-  const reported: Reported[] = []
+  const found: StudyResults[] = []
   for (const study of studies) {
     const results = await resultsOf(study, options)
-    reported.push({ results, analysis: analyse(results) })
+    if (results.length > 1 && (studies.length === 2 || format !== 'html')) {
+      const names = results.map(({ name }) => name).join(', ')
+      throw new UsageError(`${study} is a suite; name one of its studies: ${names}`)
+    }
+    found.push(...results)
   }
-  const stem = join('.', `report-${reported.map(({ results }) => idOf(results.name)).join('-')}`)
+  const reported = found.map((results) => ({ results, analysis: analyse(results) }))
+  const stem = `report-${studies.map((study) => idOf(basename(study).replace(/\.(json|ya?ml)/, ''))).join('-')}`
   const output = options.output ?? `${stem}.${format}`
-  if (format === 'html') await write(output, await pageOf(reported))
-  else await writeData(output, format, reported[0]!)
+  if (format !== 'html') await writeData(output, format, reported[0]!)
+  else await write(output, await pageOf(reported, studies.length === 2))
 }
 
-async function resultsOf(study: string, { configFile }: CommonOptions): Promise<StudyResults> {
-  if (extname(study) === '.json') return parseReportJson(study, await readText(study))
-  const { state } = await loadConfig(configFile)
-  using journal = openReader(join(state, 'journal.sqlite'))
-  const record = readStudy(journal, study, { samples: true })
-  if (!record) {
-    const known = [...new Set(listStudies(journal).map(({ name }) => name))]
-    throw new UsageError(
-      `no study ${study} in the journal of ${state}; it has ${known.join(', ') || 'none'}`,
-    )
+/** One file or study, or those of a suite that have run. */
+async function resultsOf(study: string, { configFile }: CommonOptions): Promise<StudyResults[]> {
+  if (extname(study) === '.json') return [parseReportJson(study, await readText(study))]
+  const config = await loadConfig(configFile)
+  using journal = openReader(join(config.state, 'journal.sqlite'))
+  const names = readStudy(journal, study) ? [study] : await namesOf(study, config, journal)
+  const records = names.flatMap((name) => readStudy(journal, name, { samples: true }) ?? [])
+  const results = records.map(studyResults).filter(({ runs }) => runs.length > 0)
+  if (results.length > 0) return results
+  const known = listStudies(journal).flatMap(({ name, runs }) => (runs > 0 ? [name] : []))
+  const has = [...new Set(known)].join(', ') || 'none'
+  throw new UsageError(`no run of ${study} has ended; of these studies there are runs: ${has}`)
+}
+
+/** What a word stands for that is no study of the journal: a suite, or a part of one. */
+async function namesOf(study: string, config: Config, journal: JournalReader): Promise<string[]> {
+  try {
+    return (await findStudies([study], config)).map(({ name }) => name)
+  } catch (error) {
+    const known = [...new Set(listStudies(journal).map(({ name }) => name))].join(', ') || 'none'
+    throw new UsageError(`${messageOf(error)}; the journal has ${known}`, { cause: error })
   }
-  const results = studyResults(record)
-  if (results.runs.length === 0) throw new KvmioError(`study ${study}: no run has ended yet`)
-  return results
 }
 
-async function pageOf(reported: readonly Reported[]): Promise<string> {
+async function pageOf(reported: readonly Reported[], isBeside: boolean): Promise<string> {
   const [first, second] = reported
   const chapters = []
-  if (first && second) {
+  if (isBeside && first && second) {
     const [one, other] = titlesOf(first.results, second.results)
     const sides = [
       { title: one, analysis: first.analysis },
@@ -75,7 +90,7 @@ async function pageOf(reported: readonly Reported[]): Promise<string> {
     chapters.push(await besideChapter(...sides, beside(first, second)))
   }
   for (const [index, { results, analysis }] of reported.entries()) {
-    const chapter = await studyChapter(results, analysis, reported.length > 1 ? `${index + 1}` : '')
+    const chapter = await studyChapter(results, analysis, isBeside ? `-${index + 1}` : '')
     chapters.push(chapter)
   }
   return documentPage(chapters, version).text

@@ -1,6 +1,5 @@
 import { loadConfig } from '../config/load.ts'
 import { ConfigHolder } from '../config/watch.ts'
-import { UsageError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { StudySummary } from '../study/runner.ts'
 import { callControl } from '../web/control.ts'
@@ -10,8 +9,10 @@ import { listenWeb } from './listen.ts'
 import type { ServeOptions } from './options.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { runTable, TABLE_NOTE } from './run-table.ts'
+import { type FoundStudy, findStudies } from './studies.ts'
 
 export interface RunOptions extends ServeOptions {
+  /** As findStudies() reads them. */
   studies: readonly string[]
   /** How many blocks of each; the study's own number by default. */
   blocks?: number
@@ -24,18 +25,12 @@ export async function runStudies(
   signal: AbortSignal,
 ): Promise<boolean> {
   const config = await loadConfig(options.configFile)
-  const known = Object.keys(config.studies)
-  const unknown = options.studies.filter((name) => !known.includes(name))
-  if (unknown.length > 0) {
-    throw new UsageError(
-      `no study ${unknown.join(', ')}; ${options.configFile} has ${known.join(', ') || 'none'}`,
-    )
-  }
+  const studies = await findStudies(options.studies, config)
   const progress = createProgress(process.stderr)
   try {
     const summaries =
-      (await handOver(options, config.state, progress, signal)) ??
-      (await runHere(options, log, progress, signal))
+      (await handOver(studies, options.blocks, config.state, progress, signal)) ??
+      (await runHere(studies, options, log, progress, signal))
     for (const summary of summaries) process.stdout.write(report(summary))
     return (
       !signal.aborted &&
@@ -48,7 +43,8 @@ export async function runStudies(
 
 /** Lets the kvmio that serves this state directory do the work; undefined when there is none. */
 async function handOver(
-  { studies, blocks }: RunOptions,
+  studies: readonly FoundStudy[],
+  blocks: number | undefined,
   stateDir: string,
   progress: Progress,
   signal: AbortSignal,
@@ -57,8 +53,8 @@ async function handOver(
   if (!(await callControl({ path, method: 'GET', url: '/v1/status' }))) return undefined
   process.stderr.write('handed over to the kvmio that serves this state directory\n')
   const summaries: StudySummary[] = []
-  for (const study of studies) {
-    const body: RunRequest = { study, blocks }
+  for (const { reference } of studies) {
+    const body: RunRequest = { study: reference, blocks }
     await callControl({
       path,
       method: 'POST',
@@ -77,6 +73,7 @@ async function handOver(
 
 /** Does the work itself, and serves its metrics meanwhile. */
 async function runHere(
+  studies: readonly FoundStudy[],
   options: RunOptions,
   log: Log,
   progress: Progress,
@@ -92,7 +89,7 @@ async function runHere(
       for (const run of await engine.start()) {
         summaries.push({ runs: [await engine.takeUp(run, signal)], skipped: [] })
       }
-      for (const study of options.studies) {
+      for (const study of studies) {
         if (!signal.aborted) summaries.push(await engine.runStudy(study, options.blocks, signal))
       }
       return summaries
@@ -104,7 +101,8 @@ async function runHere(
   }
 }
 
-function report({ runs, skipped }: StudySummary): string {
+function report({ runs, skipped, note }: StudySummary): string {
   const left = skipped.map(({ case: name, reason }) => `skipped ${name}: ${reason}\n`).join('')
+  if (note !== undefined) return `${left}${note}\n`
   return runs.length === 0 ? left : `\n${runTable(runs)}\n\n${left}${TABLE_NOTE}\n`
 }

@@ -83,7 +83,7 @@ async function keepRunning(engine: Engine, name: string, signal: AbortSignal): P
   using _held = engine.holdStudy(name)
   while (!signal.aborted && engine.holder.current.studies[name]?.schedule !== undefined) {
     try {
-      await engine.runStudy(name, 1, signal)
+      await engine.runStudy(await engine.findStudy(name), 1, signal)
       await pause((engine.holder.current.studies[name]?.pause ?? 0) * 1000, signal)
     } catch (error) {
       if (signal.aborted) return

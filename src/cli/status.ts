@@ -2,6 +2,8 @@ import { formatBytes } from '../lib/quantities.ts'
 import type { Status } from '../web/landing-page.ts'
 import type { Engine } from './engine.ts'
 
+const PAUSED = { request: 'is paused', space: 'is paused: too little space' }
+
 /** The state of things as tables for people. */
 export function statusOf(engine: Engine): Status {
   return {
@@ -12,9 +14,14 @@ export function statusOf(engine: Engine): Status {
       device: device ?? '',
       state: unavailable === undefined ? (directory ?? '') : `unavailable: ${unavailable}`,
     })),
-    Studies: engine.activeStudies().map(({ name, run }) => ({
+    Studies: engine.activeStudies().map(({ name, run, paused, progress }) => ({
       study: name,
-      now: run ? `${run.case} (block ${run.block}, run ${run.id})` : 'rests',
+      now: run
+        ? `${run.case} (block ${run.block}, run ${run.id})`
+        : paused === undefined
+          ? 'rests'
+          : PAUSED[paused],
+      progress: progress ? `${progress.done} of ${progress.of} runs` : '',
     })),
     Vms: engine.registry.running().map(({ plan, record, phase }) => ({
       vm: plan.name,

@@ -1,4 +1,4 @@
-import type { ActiveStudy } from '../attribution/records.ts'
+import type { ActiveStudy, StudyProgress } from '../attribution/records.ts'
 import type { JournalReader } from '../journal/journal.ts'
 import {
   blockCounts,
@@ -13,6 +13,8 @@ import type { Collector } from './collector.ts'
 
 // Seconds: from a phase that only prints a line to an installation under emulation.
 const BOUNDS = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600]
+
+const PAUSES = ['request', 'space'] as const
 
 interface PhaseState {
   labels: { study: string; case: string; phase: string }
@@ -81,8 +83,12 @@ function phaseSamples({ labels, counts, count, sum, last }: PhaseState): Sample[
 }
 
 function activeSamples(studies: readonly ActiveStudy[]): Sample[] {
-  return studies.flatMap(({ name, run }) => [
+  return studies.flatMap(({ name, run, paused, progress }) => [
     sample(m.study.running, { study: name }, run ? 1 : 0),
+    ...PAUSES.map((reason) =>
+      sample(m.study.paused, { study: name, reason }, paused === reason ? 1 : 0),
+    ),
+    ...(progress ? progressSamples(name, progress) : []),
     ...(run
       ? [
           sample(
@@ -93,6 +99,13 @@ function activeSamples(studies: readonly ActiveStudy[]): Sample[] {
         ]
       : []),
   ])
+}
+
+function progressSamples(study: string, { done, of, planned }: StudyProgress): Sample[] {
+  return [
+    ...(planned === undefined ? [] : [sample(m.study.planned, { study }, planned)]),
+    ...(of > 0 ? [sample(m.study.progress, { study }, done / of)] : []),
+  ]
 }
 
 function countSamples(journal: JournalReader): Sample[] {

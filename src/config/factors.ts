@@ -1,8 +1,10 @@
 import { basename } from 'node:path'
 import { z } from 'zod'
+import type { Setting } from './matrix.ts'
 import { choice, type Problem, schemaProblems, shown, suggestion } from './problems.ts'
 import type { Readable } from './readable.ts'
-import { type GuestConfig, guestSchema, type StudyConfig, studySchema } from './schema.ts'
+import { type GuestConfig, guestSchema, type StudyConfig } from './schema.ts'
+import { studySchema } from './study-schema.ts'
 
 export type FactorValue = string | number | boolean
 
@@ -78,26 +80,33 @@ export function valueWord(value: FactorValue): string {
   return word || 'none'
 }
 
-/** The mistakes of one factor of a study, as seen from the study's factors. */
-export function factorProblems(
-  path: string,
-  values: readonly (FactorValue | undefined)[],
+/** What is wrong with one thing that a case is to have; places are those of the setting. */
+export function settingProblems(
+  { key, value, place }: Setting,
   guest: Readable<GuestConfig>,
   study: Readable<CaseStudy>,
 ): Problem[] {
   // A workload with mistakes has told them already.
-  if (study.workload === undefined && path.startsWith('workload.')) return []
-  const found = findKey(path, asWritten(guest, study))
-  if ('problem' in found) return [{ path: [path], at: 'key', message: found.problem }]
-  return values.flatMap((value, index) =>
-    value === undefined
-      ? []
-      : schemaProblems(found.schema, value).map(({ message }) => ({
-          path: [path, index],
-          at: 'value' as const,
-          message,
-        })),
-  )
+  if (study.workload === undefined && key.startsWith('workload.')) return []
+  const found = findKey(key, asWritten(guest, study))
+  if ('problem' in found) {
+    const path = place.at(-1) === key ? place : place.slice(0, -1)
+    return [{ path, at: 'key', message: found.problem }]
+  }
+  return schemaProblems(found.schema, value).map(({ message }) => ({
+    path: place,
+    at: 'value',
+    message,
+  }))
+}
+
+/** Whether the guest or the study has such a key. */
+export function hasKey(
+  key: string,
+  guest: Readable<GuestConfig>,
+  study: Readable<CaseStudy>,
+): boolean {
+  return 'schema' in findKey(key, asWritten(guest, study))
 }
 
 type Found = { schema: z.core.$ZodType } | { problem: string }

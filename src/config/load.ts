@@ -15,12 +15,11 @@ import {
 } from 'yaml'
 import type { z } from 'zod'
 import { ConfigError, codeOf, messageOf } from '../lib/errors.ts'
-import { withAbsoluteFactors, withAbsolutePaths } from './paths.ts'
+import { withAbsolutePaths } from './paths.ts'
 import { type Path, type Problem, schemaProblems, shown } from './problems.ts'
 import { readable } from './readable.ts'
 import { fixedKeyProblems, ruleProblems } from './rules.ts'
-import { type ConfigFile, configSchema, type StudyConfig, suiteSchema } from './schema.ts'
-import { suiteProblems } from './study-rules.ts'
+import { type ConfigFile, configSchema } from './schema.ts'
 
 /** What a config file says, with every default filled in and every path absolute. */
 export interface Config extends ConfigFile {
@@ -48,27 +47,8 @@ export function parseConfig(text: string, file: string, running?: Config): Confi
   return { ...withAbsolutePaths(config, folder), file: resolve(file), hash }
 }
 
-/** Reads a suite file: studies that use the tiers and guests of a config. */
-export async function loadStudies(
-  file: string,
-  config: Config,
-): Promise<Record<string, StudyConfig>> {
-  return parseStudies(await readText(file), file, config)
-}
-
-/** The same, from a text that is already there; the file is only named. */
-export function parseStudies(
-  text: string,
-  file: string,
-  config: Config,
-): Record<string, StudyConfig> {
-  const source = parseSource(text, file, 'a mapping with studies')
-  const parts = readable(suiteSchema, source.value)?.studies ?? {}
-  const { studies } = checked(source, suiteSchema, suiteProblems(parts, config))
-  return withAbsoluteFactors(studies, dirname(resolve(file)))
-}
-
-async function readText(file: string): Promise<string> {
+/** The text of a config file. Throws a {@link ConfigError} that says why it cannot be had. */
+export async function readText(file: string): Promise<string> {
   let bytes: Buffer
   try {
     bytes = await readFile(file)
@@ -91,7 +71,7 @@ function unreadable(error: unknown): string {
 }
 
 /** A text that is YAML, and where its keys and values stand. */
-interface Source {
+export interface Source {
   file: string
   value: unknown
   lines: LineCounter
@@ -115,7 +95,7 @@ interface Mistake {
 }
 
 /** The value by its schema, unless it or the other problems have mistakes. */
-function checked<Schema extends z.ZodType>(
+export function checked<Schema extends z.ZodType>(
   source: Source,
   schema: Schema,
   others: readonly Problem[],
@@ -165,7 +145,8 @@ function dotted(path: Path): string {
     .replace(/^\./, '')
 }
 
-function parseSource(textOrMarked: string, file: string, expected: string): Source {
+/** What a text says, by places. Throws a {@link ConfigError} where it is no YAML that a config could be. */
+export function parseSource(textOrMarked: string, file: string, expected: string): Source {
   const text = textOrMarked.replace(/^\uFEFF/, '') // a byte order mark is no column
   const lines = new LineCounter()
   try {

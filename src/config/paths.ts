@@ -1,6 +1,9 @@
 import { resolve } from 'node:path'
+import type { FactorValue } from './factors.ts'
 import type { ConfigFile, GuestConfig, StudyConfig, TierConfig } from './schema.ts'
 import type { WorkloadConfig } from './workload-schema.ts'
+
+type Factor = StudyConfig['factors'][string]
 
 const INSTALLER_PATHS = ['kernel', 'initrd', 'media', 'iso'] as const
 const PATH_FACTORS = [
@@ -21,19 +24,43 @@ export function withAbsolutePaths(config: ConfigFile, folder: string): ConfigFil
   }
 }
 
-/** The same studies with absolute paths where a workload or a factor's values have paths. */
+/** The same studies with absolute paths where a workload or what a case sets has paths. */
 export function withAbsoluteFactors(
   studies: Record<string, StudyConfig>,
   folder: string,
 ): Record<string, StudyConfig> {
-  return mapValues(studies, (study) => {
-    const factors = Object.entries(study.factors).map(([path, values]) => [
-      path,
-      PATH_FACTORS.includes(path) ? values.map((value) => absolute(String(value), folder)) : values,
-    ])
-    const workload = absoluteWorkload(study.workload, folder)
-    return { ...study, workload, factors: Object.fromEntries(factors) }
-  })
+  return mapValues(studies, (study) => ({
+    ...study,
+    settings: absoluteSettings(study.settings, folder),
+    workload: absoluteWorkload(study.workload, folder),
+    factors: Object.fromEntries(
+      Object.entries(study.factors).map(([name, values]) => [
+        name,
+        absoluteFactor(name, values, folder),
+      ]),
+    ),
+    include: study.include.map((entry) => absoluteSettings(entry, folder)),
+    exclude: study.exclude.map((entry) => absoluteSettings(entry, folder)),
+  }))
+}
+
+function absoluteFactor(name: string, values: Factor, folder: string): Factor {
+  if (Array.isArray(values)) return values.map((value) => absoluteSetting(name, value, folder))
+  return mapValues(values, (value) =>
+    typeof value === 'object'
+      ? absoluteSettings(value, folder)
+      : absoluteSetting(name, value, folder),
+  )
+}
+
+function absoluteSettings(settings: StudyConfig['settings'], folder: string) {
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => [key, absoluteSetting(key, value, folder)]),
+  )
+}
+
+function absoluteSetting(key: string, value: FactorValue, folder: string): FactorValue {
+  return PATH_FACTORS.includes(key) ? absolute(String(value), folder) : value
 }
 
 function absoluteWorkload(workload: WorkloadConfig, folder: string): WorkloadConfig {

@@ -24,6 +24,9 @@ function read(schema: z.core.$ZodType, value: unknown): unknown {
   if (schema instanceof z.ZodDefault) return read(schema.unwrap(), value)
   if (schema instanceof z.ZodPrefault) return read(schema.unwrap(), value)
   if (schema instanceof z.ZodOptional) return read(schema.unwrap(), value)
+  if (schema instanceof z.ZodUnion && Array.isArray(value)) {
+    return read(schema.options.find((option) => option instanceof z.ZodArray) ?? z.never(), value)
+  }
   if (schema instanceof z.ZodArray && Array.isArray(value)) {
     return value.map((item) => read(schema.element, item))
   }

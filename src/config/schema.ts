@@ -1,17 +1,17 @@
 import { z } from 'zod'
 import { driveSchema, FORMATS } from './drive-schema.ts'
+import { freeSpaceFloorSchema, retentionSchema } from './keeping-schema.ts'
+import { studiesSchema } from './study-schema.ts'
 import { tierSchema } from './tier-schema.ts'
-import { bytes, name, nameOf, path, seconds, share, whole } from './values.ts'
-import { workloadSchema } from './workload-schema.ts'
+import { bytes, name, nameOf, path, seconds, whole } from './values.ts'
 
-// Every key of kvmio.yaml with its rule, its default and what it is for; those of tiers, drives and workloads stand in
-// files of their own. The JSON schema for editors is made from it
+// Every key of kvmio.yaml with its rule, its default and what it is for; those of tiers, drives, workloads and studies
+// stand in files of their own. The JSON schema for editors is made from it
 // (npm run snap). Rules that need more than one key stand in rules.ts and study-rules.ts. A message says what is
 // expected; problems.ts adds what was found.
 
 export const SEEDS = ['nocloud', 'none'] as const
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
-export const HOST_CACHES = ['warm', 'cold'] as const
 
 /** The guest sees a drive's name as serial number, which virtio, ATA and NVMe cut after 20 bytes. */
 const MAX_DRIVE_NAME = 20
@@ -85,52 +85,6 @@ export const guestSchema = z.strictObject({
     .describe('The virtual disks; a name is also the serial number that the guest sees'),
 })
 
-/** A matrix of factors; some of its keys can be factors themselves (factors.ts). */
-export const studySchema = z.strictObject({
-  guest: z.string('the name of a guest').describe('The guest that every case starts from'),
-  vms: whole(1, 500).default(1).describe('How many vms of it run at once'),
-  stagger: seconds()
-    .prefault('0s')
-    .describe("The pause between the starts of a run's vms; 0s starts all of them at once"),
-  hostCache: z
-    .enum(HOST_CACHES)
-    .default('warm')
-    .describe(
-      "The host's page cache when the vms start: warm, with all that host-cached drives read in it; cold, emptied (root)",
-    ),
-  workload: workloadSchema.describe('What each vm does'),
-  factors: z
-    .record(
-      z.string(),
-      z
-        .array(z.union([z.string(), z.number(), z.boolean()], 'text, a number, true or false'))
-        .min(1, 'at least one value'),
-    )
-    .default({})
-    .describe(
-      'Keys of the guest, or workload, vms, stagger or hostCache, as dotted paths, each with the values to vary it over',
-    ),
-  blocks: whole(1, 10_000)
-    .default(6)
-    .describe('How often each case runs, unless the schedule is continuous'),
-  pause: seconds().prefault('10s').describe('The rest between two runs'),
-  neighbours: share('0.1%', '100%')
-    .optional()
-    .describe(
-      "How much others may do on a tier's device beside a run, as a share of what the run does; above it the run is void. Not looked at by default",
-    ),
-  tries: whole(1, 20)
-    .default(3)
-    .describe('How often a run of a case is begun at the most when it turns out void'),
-  seed: whole(0, 2 ** 31)
-    .optional()
-    .describe('Of the random order of cases; drawn and recorded by default'),
-  schedule: z
-    .literal('continuous')
-    .optional()
-    .describe('Started by serve, block after block, without end'),
-})
-
 /** The main config file. */
 export const configSchema = z.strictObject({
   state: path.default('.kvmio').describe('Journal, images and sockets; relative to this file'),
@@ -145,19 +99,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The emulator'),
+  retention: retentionSchema.prefault({}).describe('How long what is large is kept'),
+  freeSpaceFloor: freeSpaceFloorSchema,
   tiers: z
     .record(name, tierSchema)
     .default({})
     .describe('Classes of storage, each with a capacity'),
   guests: z.record(name, guestSchema).default({}).describe('Kinds of machines'),
-  studies: z
-    .record(name, studySchema)
+  studies: studiesSchema
     .default({})
     .describe('Matrices of factors, each point measured again and again'),
 })
-
-/** A file of studies that uses the tiers and guests of the main config file. */
-export const suiteSchema = z.strictObject({ studies: z.record(name, studySchema) })
 
 /** What the file says, with every default filled in: sizes in bytes, durations in seconds. */
 export type ConfigFile = z.output<typeof configSchema>

@@ -1,13 +1,15 @@
 import { parseBytes } from '../lib/quantities.ts'
-import { factorProblems } from './factors.ts'
+import { settingProblems, withFactors } from './factors.ts'
+import { settingsOf } from './matrix.ts'
+import { matrixProblems } from './matrix-rules.ts'
+import { measureProblems, PHASES } from './phases.ts'
 import { placementProblem } from './placement.ts'
-import { choice, inside, type Problem, shown, unknownName } from './problems.ts'
+import { choice, inside, type Path, type Problem, shown, unknownName } from './problems.ts'
 import type { Readable, ReadableConfig } from './readable.ts'
-import type { ConfigFile, GuestConfig } from './schema.ts'
+import type { ConfigFile, GuestConfig, StudyConfig } from './schema.ts'
 import {
-  type FactorValues,
-  factorsOf,
   longPaths,
+  type NamedStudy,
   nameProblems,
   type ReadableStudy,
   type Studies,
@@ -18,7 +20,7 @@ import type { WorkloadConfig } from './workload-schema.ts'
 
 /** What is wrong with a config's studies; the state directory's path is absolute. */
 export function studyProblems(config: ReadableConfig, state: string | undefined): Problem[] {
-  const studies = readableStudies(config.studies)
+  const studies = readableStudies(config.studies, (name) => name)
   return [
     ...studies.flatMap((named) => one(named, config)),
     ...sameNames(studies),
@@ -26,32 +28,31 @@ export function studyProblems(config: ReadableConfig, state: string | undefined)
   ]
 }
 
-/** What is wrong with the studies of a suite file beside a config that is right. */
+/** What is wrong with the studies of a suite file beside a config that is right; `fullName` is what a study is called. */
 export function suiteProblems(
   suite: Record<string, ReadableStudy | undefined>,
   config: ConfigFile,
+  fullName: (name: string) => string,
 ): Problem[] {
-  const studies = readableStudies(suite)
-  const others = readableStudies(config.studies).filter(({ name }) => !Object.hasOwn(suite, name))
+  const studies = readableStudies(suite, fullName)
+  const others = readableStudies(config.studies, (name) => name)
   return [
     ...studies.flatMap((named) => one(named, config)),
-    ...studies.flatMap(({ name }) => (Object.hasOwn(config.studies, name) ? [taken(name)] : [])),
     ...sameNames([...others, ...studies]),
     ...longPaths(studies, config.state, { path: ['studies'], at: 'key' }),
   ]
 }
 
-function readableStudies(studies: ReadableConfig['studies']): Studies {
-  return Object.entries(studies ?? {}).flatMap(([name, study]) => (study ? [{ name, study }] : []))
+function readableStudies(
+  studies: ReadableConfig['studies'],
+  fullName: (name: string) => string,
+): Studies {
+  return Object.entries(studies ?? {}).flatMap(([name, study]) =>
+    study ? [{ name: fullName(name), place: ['studies', name], study }] : [],
+  )
 }
 
-function taken(name: string): Problem {
-  const message =
-    'expected a name that the config file does not use for a study, got one that it does'
-  return { path: ['studies', name], at: 'key', message }
-}
-
-function one({ name, study }: Studies[number], config: ReadableConfig): Problem[] {
+function one({ name, place, study }: NamedStudy, config: ReadableConfig): Problem[] {
   const guests = config.guests ?? {}
   const problems: Problem[] = []
   if (study.guest !== undefined && !Object.hasOwn(guests, study.guest)) {
@@ -59,31 +60,66 @@ function one({ name, study }: Studies[number], config: ReadableConfig): Problem[
     problems.push({ path: ['guest'], at: 'value', message })
   }
   const guest = study.guest === undefined ? undefined : guests[study.guest]
-  if (guest) {
-    problems.push(
-      ...factorsOf(study).flatMap(([path, values]) =>
-        inside(
-          ['factors'],
-          [...factorProblems(path, values, guest, study), ...tiers(path, values, config)],
-        ),
-      ),
-      ...ofWorkload(study, study.guest!, guest),
-      ...balloonProblems(study, study.guest!, guest),
-      ...placementProblems(study, guest, config),
-    )
+  if (guest) problems.push(...ofGuest(study, guest, config))
+  return inside(place, [...problems, ...ofItself(study), ...nameProblems(name, study)])
+}
+
+/** What does not hang on the guest. */
+function ofItself({ blocks, measure, workload }: ReadableStudy): Problem[] {
+  const kind = (workload as WorkloadConfig | undefined)?.kind
+  const problems = kind === undefined ? [] : measureProblems(measure, kind)
+  const { min, max } = blocks ?? {}
+  if (min !== undefined && max !== undefined && max < min) {
+    const message = `expected at least min, which is ${min}, got ${max}`
+    problems.push({ path: ['blocks', 'max'], at: 'value', message })
   }
-  return inside(['studies', name], [...problems, ...nameProblems(name, study)])
+  return problems
+}
+
+function ofGuest(
+  study: ReadableStudy,
+  guest: Readable<GuestConfig>,
+  config: ReadableConfig,
+): Problem[] {
+  const fixed = fixedSettings(study)
+  const wrong = fixed.flatMap((setting) => settingProblems(setting, guest, study))
+  if (wrong.length > 0) return wrong
+  const base = withSettings(study, guest)
+  const varied = settingsOf(study)
+  return [
+    ...matrixProblems(base.study, base.guest),
+    ...[...fixed, ...varied].flatMap((setting) => tierProblems(setting, config)),
+    ...ofWorkload(base.study, study.guest!, base.guest),
+    ...balloonProblems(base.study, study.guest!, base.guest),
+    ...placementProblems(base.study, base.guest, config),
+  ]
+}
+
+function fixedSettings(study: ReadableStudy) {
+  return Object.entries(study.settings ?? {}).flatMap(([key, value]) =>
+    value === undefined ? [] : [{ key, value, place: ['settings', key] as Path }],
+  )
+}
+
+/** What the cases start from; the settings are right, and so is what they touch. */
+function withSettings(study: ReadableStudy, guest: Readable<GuestConfig>) {
+  const settings = Object.fromEntries(fixedSettings(study).map(({ key, value }) => [key, value]))
+  if (Object.keys(settings).length === 0 || study.workload === undefined) return { study, guest }
+  return withFactors(guest as GuestConfig, study as StudyConfig, settings) as {
+    study: ReadableStudy
+    guest: Readable<GuestConfig>
+  }
 }
 
 /** A tier is the one key of a guest whose values have to exist elsewhere. */
-function tiers(path: string, values: FactorValues, config: ReadableConfig): Problem[] {
-  if (!/^drives\.[^.]+\.tier$/.test(path)) return []
+function tierProblems(
+  { key, value, place }: ReturnType<typeof settingsOf>[number],
+  config: ReadableConfig,
+): Problem[] {
+  if (!/^drives\.[^.]+\.tier$/.test(key) || typeof value !== 'string') return []
   const known = Object.keys(config.tiers ?? {})
-  return values.flatMap((value, index) =>
-    typeof value !== 'string' || known.includes(value)
-      ? []
-      : [{ path: [path, index], at: 'value', message: unknownName('tier', value, known) }],
-  )
+  if (known.includes(value)) return []
+  return [{ path: place, at: 'value', message: unknownName('tier', value, known) }]
 }
 
 /** What would be true of each case; where tiers or formats vary, the planner skips the cases that it is true of. */
@@ -92,8 +128,8 @@ function placementProblems(
   guest: Readable<GuestConfig>,
   config: ReadableConfig,
 ): Problem[] {
-  const varied = factorsOf(study).some(([path]) =>
-    /^(vms|drives\.[^.]+\.(tier|format))$/.test(path),
+  const varied = settingsOf(study).some(({ key }) =>
+    /^(vms|drives\.[^.]+\.(tier|format))$/.test(key),
   )
   if (varied || study.vms === undefined) return []
   const raw = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
@@ -112,7 +148,7 @@ function ofWorkload(
   guest: Readable<GuestConfig>,
 ): Problem[] {
   const workload = study.workload as WorkloadConfig | undefined
-  const paths = Object.keys(study.factors ?? {})
+  const paths = settingsOf(study).map(({ key }) => key)
   if (!workload || paths.some((path) => path.startsWith('workload.'))) return []
   const drives = Object.entries(guest.drives ?? {}).map(([name, drive]) => [
     name,
@@ -128,15 +164,6 @@ function ofWorkload(
   )
 }
 
-const INSTALL_PHASES = ['partition', 'mkfs', 'unpack', 'configure', 'bootloader']
-/** The phases of the workloads whose phases are kvmio's own; a script may have any. */
-const PHASES: Partial<Record<WorkloadConfig['kind'], readonly string[]>> = {
-  install: ['boot', ...INSTALL_PHASES, 'install', 'shutdown'],
-  'boot-write-shutdown': ['boot', 'prepare', 'write', 'settle', 'shutdown'],
-  idle: ['boot', 'idle', 'shutdown'],
-  fio: ['boot', 'prepare', 'fio', 'shutdown'],
-}
-
 /** A balloon that waits for a phase which never comes would be left alone without a word until the end. */
 function balloonProblems(
   study: ReadableStudy,
@@ -148,12 +175,12 @@ function balloonProblems(
   if (!phases) return []
   const wrong = (phase: unknown): phase is string =>
     typeof phase === 'string' && !phases.includes(phase)
-  const varied = study.factors?.['balloon.at']
-  if (varied) {
-    return varied.flatMap((phase, index) => {
-      if (!wrong(phase)) return []
-      const message = `expected a phase of ${workload.kind}: ${choice(phases)}, got ${shown(phase)}`
-      return [{ path: ['factors', 'balloon.at', index], at: 'value' as const, message }]
+  const varied = settingsOf(study).filter(({ key }) => key === 'balloon.at')
+  if (varied.length > 0) {
+    return varied.flatMap(({ value, place }) => {
+      if (!wrong(value)) return []
+      const message = `expected a phase of ${workload.kind}: ${choice(phases)}, got ${shown(value)}`
+      return [{ path: place, at: 'value' as const, message }]
     })
   }
   const phase = guest.balloon?.at
@@ -164,8 +191,8 @@ function balloonProblems(
 
 /** The sizes that the drive takes on in the study; none where a mistake hides them. */
 function sizesOf(study: ReadableStudy, drive: string, size: number | undefined): number[] {
-  const varied = study.factors?.[`drives.${drive}.size`]
-  return (varied ? varied.map((value) => parseBytes(String(value))) : [size]).filter(
+  const varied = settingsOf(study).filter(({ key }) => key === `drives.${drive}.size`)
+  return (varied.length > 0 ? varied.map(({ value }) => parseBytes(String(value))) : [size]).filter(
     (size) => size !== undefined,
   )
 }

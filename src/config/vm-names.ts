@@ -1,6 +1,7 @@
 import { join } from 'node:path'
-import { type FactorValue, valueWord } from './factors.ts'
-import { type Problem, shown } from './problems.ts'
+import { valueWord } from './factors.ts'
+import { axesOf, countProducts, expandMatrix, type MatrixPoint } from './matrix.ts'
+import { type Path, type Problem, shown } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { StudyConfig } from './schema.ts'
 
@@ -14,24 +15,26 @@ const MAX_VM_NAME = 63
 const MAX_CASES = 10_000
 
 export type ReadableStudy = Readable<StudyConfig>
-export type Studies = readonly { name: string; study: ReadableStudy }[]
-export type FactorValues = readonly (FactorValue | undefined)[]
 
-/** What is wrong with the names that the study's vms would have. */
+/** A study under the name that its vms have, and where in its file it stands. */
+export interface NamedStudy {
+  name: string
+  place: Path
+  study: ReadableStudy
+}
+export type Studies = readonly NamedStudy[]
+
+/** What is wrong with the names that the study's vms would have, as seen from the study. */
 export function nameProblems(name: string, study: ReadableStudy): Problem[] {
-  const factors = factorsOf(study)
-  const repeated = factors.flatMap(([path, values]) =>
-    values.flatMap((value, index) => {
-      if (value === undefined) return []
-      const first = values.findIndex(
-        (other) => other !== undefined && valueWord(other) === valueWord(value),
-      )
+  const repeated = axesOf(study).flatMap(({ values }) =>
+    values.flatMap(({ value, place }, index) => {
+      const first = values.findIndex((other) => valueWord(other.value) === valueWord(value))
       if (first === index) return []
-      const message = `expected values with names of their own, got ${shown(value)} after ${shown(values[first])}`
-      return [{ path: ['factors', path, index], at: 'value' as const, message }]
+      const message = `expected values with names of their own, got ${shown(value)} after ${shown(values[first]!.value)}`
+      return [{ path: place, at: 'value' as const, message }]
     }),
   )
-  const cases = factors.reduce((product, [, values]) => product * values.length, 1)
+  const cases = countProducts(study)
   if (cases > MAX_CASES) {
     const message = `expected at most ${MAX_CASES} cases, got ${cases}`
     return [...repeated, { path: ['factors'], at: 'key', message }]
@@ -46,14 +49,14 @@ export function nameProblems(name: string, study: ReadableStudy): Problem[] {
 export function sameNames(studies: Studies): Problem[] {
   const owners = new Map<string, string>()
   const problems = new Map<string, Problem>()
-  for (const { name, study } of studies) {
+  for (const { name, place, study } of studies) {
     for (const vm of vmNames(name, study)) {
       const owner = owners.get(vm)
       owners.set(vm, owner ?? name)
       if (owner === undefined || problems.has(name)) continue
       const others = owner === name ? 'twice' : `as in study ${owner}`
       const message = `expected cases with names of their own, got ${vm} ${others}`
-      problems.set(name, { path: ['studies', name], at: 'key', message })
+      problems.set(name, { path: place, at: 'key', message })
     }
   }
   return [...problems.values()]
@@ -62,13 +65,7 @@ export function sameNames(studies: Studies): Problem[] {
 /** `<study>-<case>` of each case; none of a study that has mistakes of its own in its names. */
 function vmNames(name: string, study: ReadableStudy): string[] {
   if (nameProblems(name, study).length > 0) return []
-  return factorsOf(study).length === 0
-    ? [`${name}-only`]
-    : factorsOf(study).reduce(
-        (names, [, values]) =>
-          names.flatMap((begin) => wordsOf(values).map((word) => `${begin}-${word}`)),
-        [name],
-      )
+  return expandMatrix(study).map((point) => `${name}-${point.name}`)
 }
 
 /** What is wrong when the sockets of the vms do not fit below the state directory. */
@@ -92,25 +89,16 @@ export function longPaths(
 }
 
 function longestVmName(name: string, study: ReadableStudy): string {
-  const words = factorsOf(study).map(
-    ([, values]) => wordsOf(values).sort((a, b) => b.length - a.length)[0] ?? '',
-  )
-  const vms = (study.factors?.vms ?? [study.vms]).map((value) => String(value ?? 1))
-  const slot = Math.max(...vms.map((value) => value.length))
-  return `${name}-${words.join('-') || 'only'}-${vms.find(({ length }) => length === slot)}`
+  return expandMatrix(study)
+    .map((point) => `${name}-${point.name}-${vmsOf(point, study)}`)
+    .reduce((longest, vm) => (vm.length > longest.length ? vm : longest), '')
+}
+
+function vmsOf({ settings }: MatrixPoint, study: ReadableStudy) {
+  return settings.vms ?? study.settings?.vms ?? study.vms ?? 1
 }
 
 /** The bytes that the state directory's path may have at most, so that the sockets of such a vm have room. */
 function stateRoom(vm: string): number {
   return MAX_SOCKET_PATH - Buffer.byteLength(join('/', 'vms', vm, 'qmp-debug.sock'))
-}
-
-/** The factors of a study; a value with a mistake is undefined. */
-export function factorsOf(study: ReadableStudy): [path: string, values: FactorValues][] {
-  return Object.entries(study.factors ?? {}).map(([path, values]) => [path, values ?? []])
-}
-
-/** The values of a factor as they stand in names. */
-function wordsOf(values: FactorValues): string[] {
-  return values.filter((value) => value !== undefined).map(valueWord)
 }

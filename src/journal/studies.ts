@@ -1,4 +1,5 @@
-import type { Journal } from './journal.ts'
+import type { Journal, JournalReader } from './journal.ts'
+import type { Outcome } from './runs.ts'
 
 export interface StudyRow {
   id: number
@@ -49,18 +50,17 @@ export function openBlock(journal: Journal, studyId: number): BlockRow {
   return { id, number }
 }
 
-/** Ends a block; with the reason why none of its runs counts, where there is one. */
-export function endBlock(journal: Journal, blockId: number, voidReason?: string): void {
-  journal.run(
-    'UPDATE blocks SET ended_at = ?, void_reason = ? WHERE id = ?',
-    journal.now(),
-    voidReason ?? null,
-    blockId,
-  )
+export function endBlock(journal: Journal, blockId: number): void {
+  journal.run('UPDATE blocks SET ended_at = ? WHERE id = ?', journal.now(), blockId)
+}
+
+/** Says why none of a block's runs counts. */
+export function voidBlock(journal: Journal, blockId: number, reason: string): void {
+  journal.run('UPDATE blocks SET void_reason = ? WHERE id = ?', reason, blockId)
 }
 
 /** Blocks that ended and are not void. */
-export function blocksEnded(journal: Journal, studyId: number): number {
+export function blocksEnded(journal: JournalReader, studyId: number): number {
   const row = journal.get(
     'SELECT count(*) AS n FROM blocks WHERE study_id = ? AND ended_at IS NOT NULL AND void_reason IS NULL',
     studyId,
@@ -68,11 +68,39 @@ export function blocksEnded(journal: Journal, studyId: number): number {
   return Number(row?.n)
 }
 
-/** The cases of a block that need no further run: each passed or failed once. */
-export function casesDone(journal: Journal, blockId: number): Set<string> {
+/** How many of the blocks that ended last are void, and why the last one is. */
+export function voidBlocksInRow(
+  journal: JournalReader,
+  studyId: number,
+): { count: number; reason: string } {
   const rows = journal.all(
-    "SELECT DISTINCT case_name FROM runs WHERE block_id = ? AND outcome IN ('passed', 'failed')",
-    blockId,
+    'SELECT void_reason FROM blocks WHERE study_id = ? AND ended_at IS NOT NULL ORDER BY number DESC',
+    studyId,
   )
-  return new Set(rows.map((row) => String(row.case_name)))
+  const good = rows.findIndex(({ void_reason }) => void_reason === null)
+  return {
+    count: good === -1 ? rows.length : good,
+    reason: String(rows[0]?.void_reason ?? ''),
+  }
+}
+
+/** The runs of a block that have ended, in the order of their starts. */
+export function blockRuns(
+  journal: JournalReader,
+  blockId: number,
+): { caseName: string; outcome: Outcome }[] {
+  return journal.all(
+    'SELECT case_name AS caseName, outcome FROM runs WHERE block_id = ? AND outcome IS NOT NULL ORDER BY id',
+    blockId,
+  ) as unknown as { caseName: string; outcome: Outcome }[]
+}
+
+/** How many runs of a study passed or failed, in blocks that are not void. */
+export function runsDone(journal: JournalReader, studyId: number): number {
+  const row = journal.get(
+    `SELECT count(*) AS n FROM runs JOIN blocks ON blocks.id = block_id
+     WHERE study_id = ? AND void_reason IS NULL AND outcome IN ('passed', 'failed')`,
+    studyId,
+  )
+  return Number(row?.n)
 }

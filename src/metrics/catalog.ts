@@ -453,8 +453,27 @@ export const study = {
     ['study'],
     '1 while the study runs, 0 while it rests between two runs.',
   ),
-  runs: counter('study_runs_total', ['study', 'outcome'], 'Runs that ended, by outcome.'),
-  blocks: counter('study_blocks_total', ['study'], 'Blocks that ended: each case once.'),
+  runs: counter(
+    'study_runs_total',
+    ['study', 'outcome'],
+    'Runs that ended, by outcome: passed, failed, abandoned, or void where the figures cannot be those of the case.',
+  ),
+  blocks: counter('study_blocks_total', ['study'], 'Blocks that ended and count: each case once.'),
+  planned: gauge(
+    'study_runs_planned',
+    ['study'],
+    'Runs that the study asks for in all; grows while its intervals are too wide. Absent for one without an end.',
+  ),
+  progress: gauge(
+    'study_progress_ratio',
+    ['study'],
+    'Runs that passed or failed of those that are planned, 0 to 1; of an endless study of those of its block.',
+  ),
+  paused: gauge(
+    'study_paused',
+    ['study', 'reason'],
+    '1 while the study waits before its next run: on request (kvmio pause), or until there is more space free than the floor.',
+  ),
 }
 export const runPhaseDuration = histogram(
   'run_phase_duration_seconds',

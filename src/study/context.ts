@@ -46,6 +46,8 @@ export interface StudyContext {
   /** The cgroup that holds those of the vms. */
   cgroup?: string
   runAs?: number
+  /** What is to stay free on the filesystems of this host that a study writes to, bytes. */
+  freeSpaceFloor(): number
   /** The counters of this host's block devices. */
   devices(): Promise<DeviceCounts[]>
   /** By device, the transactions that no vm accounts for, since kvmio began. */

@@ -1,5 +1,7 @@
+import type { StudyProgress } from '../attribution/records.ts'
 import type { FioSummary } from '../guest/fio-summary.ts'
 import type { Outcome } from '../journal/runs.ts'
+import type { PauseCause } from './gate.ts'
 
 /** What a study tells while it goes on; plain data, since it may cross the control socket. */
 export type StudyEvent =
@@ -22,7 +24,11 @@ export type StudyEvent =
   | { type: 'phase'; study: string; vm: string; phase: string; uptime: number }
   | ({ type: 'run-ended' } & RunSummary)
   | { type: 'waiting'; study: string; for: string }
-  | { type: 'block-ended'; study: string; block: number }
+  | { type: 'block-ended'; study: string; block: number; void?: string }
+  | { type: 'paused'; study: string; cause: PauseCause; reason: string }
+  | { type: 'resumed'; study: string }
+  | ({ type: 'progress'; study: string } & StudyProgress)
+  | { type: 'second'; study: string; vms: Record<string, number> }
 
 /** How one run went, for a table. */
 export interface RunSummary {

@@ -29,6 +29,8 @@ const SATURATED = 0.8
 export interface RunFindings {
   /** While the vms did what is measured, as shares of the processors' time; absent when they never did. */
   cpu?: { busy: number; stolen?: number; saturated: boolean }
+  /** That the devices under its tiers did together in a second, while all vms did what is measured. */
+  transactions?: number
   /** Of the devices that others use too. */
   neighbours: NeighbourFinding[]
   conservation: ConservationFinding[]
@@ -64,7 +66,7 @@ export async function conclude(
   const limit = baseline?.neighbours?.limit
   return {
     counts,
-    findings: { ...cpuOf(recorder), neighbours, conservation },
+    findings: { ...cpuOf(recorder), ...loadOf(recorder), neighbours, conservation },
     problem:
       conservationProblem(conservation) ??
       (limit === undefined ? undefined : neighbourProblem(neighbours, limit)),
@@ -114,6 +116,10 @@ function cpuOf(recorder: LoadRecorder): Pick<RunFindings, 'cpu'> {
   return {
     cpu: { busy, ...(stolen !== undefined && { stolen }), saturated: busy > SATURATED },
   }
+}
+
+function loadOf({ load }: LoadRecorder): Pick<RunFindings, 'transactions'> {
+  return load === undefined ? {} : { transactions: load }
 }
 
 function writtenDrives(members: readonly Member[], counts: readonly LayerCount[]): WrittenDrive[] {

@@ -8,14 +8,7 @@ import { mean, windowMeans } from './load-window.ts'
 const WINDOW_SECONDS = 10
 
 /** The phases in which a workload does what is to be measured. */
-export const LOAD_PHASES: readonly string[] = [
-  'write',
-  'fio',
-  'script',
-  'install',
-  'unpack',
-  'configure',
-]
+const LOAD_PHASES = ['write', 'fio', 'script', 'idle', 'install', 'unpack', 'configure']
 
 /** Keeps the transactions per second of the seconds in which the vms of a run write. */
 export class LoadRecorder {
@@ -61,6 +54,12 @@ export class LoadRecorder {
   /** Transactions per second of a device while all vms wrote. */
   loadOf(device: string): number | undefined {
     return meanOf(this.#devices.get(device)?.perSecond ?? [])
+  }
+
+  /** Transactions per second of all devices together while all vms wrote. */
+  get load(): number | undefined {
+    const rates = [...this.#devices.keys()].flatMap((device) => this.loadOf(device) ?? [])
+    return rates.length === 0 ? undefined : rates.reduce((sum, rate) => sum + rate, 0)
   }
 
   #take({ devices, vms, stolen, busy }: SecondRates): void {

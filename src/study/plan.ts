@@ -1,5 +1,6 @@
 import { busProblems, driveProblems } from '../config/drive-rules.ts'
-import { caseName, type FactorValue, withFactors } from '../config/factors.ts'
+import { type FactorValue, withFactors } from '../config/factors.ts'
+import { expandMatrix } from '../config/matrix.ts'
 import { imageDrives } from '../config/passthrough.ts'
 import { placementProblem } from '../config/placement.ts'
 import { balloonProblem, memoryProblem } from '../config/rules.ts'
@@ -10,7 +11,7 @@ import { mulberry32 } from '../lib/random.ts'
 
 /** One point of a study's matrix. */
 export interface CasePlan {
-  /** The values of its factors, joined: `virtio-blk-qcow2`. */
+  /** The values of its factors, joined: `virtio-blk-qcow2`; or the name that an entry of `include` gives. */
   name: string
   factors: Record<string, FactorValue>
   guest: GuestConfig
@@ -20,19 +21,19 @@ export interface CasePlan {
   skip?: string
 }
 
-/** Expands the factors of a study, the last one fastest, as nested loops would. Without tiers, what stands on them is not asked. */
+/** The cases of a study's matrix, in its order. Without tiers, what stands on them is not asked. */
 export function planCases(
   study: StudyConfig,
   guest: GuestConfig,
   tiers: Readonly<Record<string, TierConfig>> = {},
 ): CasePlan[] {
-  return combinations(Object.entries(study.factors)).map((factors) => {
-    const varied = withFactors(guest, study, factors)
+  return expandMatrix(study).map(({ name, factors, settings }) => {
+    const varied = withFactors(guest, study, { ...study.settings, ...settings })
     const skip =
       guestProblem(varied.guest) ??
       placementProblem(varied.guest, varied.study.vms, (name) => tiers[name]) ??
       workloadProblem(varied)
-    return { name: caseName(Object.values(factors)), factors, ...varied, skip }
+    return { name, factors, ...varied, skip }
   })
 }
 
@@ -62,7 +63,31 @@ export function tiersOf(guest: GuestConfig): string[] {
   return [...new Set(imageDrives(guest).map(([, { tier }]) => tier))]
 }
 
-/** The order of a block: random, and the same again for the same seed and block. */
+/**
+ * The order of a block: the cases at random, the same again for the same seed and block. The reference, where there is
+ * one, is not among them: it runs at the start, in the middle and at the end; with one other case before it and after
+ * it, and alone once.
+ */
+export function blockOrder<Case extends { name: string }>(
+  cases: readonly Case[],
+  reference: string | undefined,
+  seed: number,
+  block: number,
+): Case[] {
+  const point = cases.find(({ name }) => name === reference)
+  if (!point) return shuffled(cases, seed, block)
+  const others = shuffled(
+    cases.filter(({ name }) => name !== reference),
+    seed,
+    block,
+  )
+  if (others.length === 0) return [point]
+  const middle = Math.ceil(others.length / 2)
+  const between = others.length === 1 ? [] : [point]
+  return [point, ...others.slice(0, middle), ...between, ...others.slice(middle), point]
+}
+
+/** A list in an order that is random, and the same again for the same seed and block. */
 export function shuffled<T>(items: readonly T[], seed: number, block: number): T[] {
   const random = mulberry32(seed ^ Math.imul(block, 0x9e3779b1))
   const order = [...items]
@@ -73,14 +98,4 @@ export function shuffled<T>(items: readonly T[], seed: number, block: number): T
     order[j] = swap
   }
   return order
-}
-
-function combinations(
-  factors: readonly (readonly [string, readonly FactorValue[]])[],
-): Record<string, FactorValue>[] {
-  const [first, ...rest] = factors
-  if (!first) return [{}]
-  const [path, values] = first
-  const others = combinations(rest)
-  return values.flatMap((value) => others.map((other) => ({ [path]: value, ...other })))
 }

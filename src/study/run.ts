@@ -164,6 +164,13 @@ async function finishRun(
   if (signal.aborted) onAbort()
   const plans = members.map(({ plan }) => plan)
   const recorder = new LoadRecorder(members, context)
+  const tellRates = context.onSecond(({ vms }) => {
+    const own = plans.flatMap(({ name }) => {
+      const rate = vms.get(name)
+      return rate === undefined ? [] : [[name, rate] as const]
+    })
+    context.onEvent({ type: 'second', study: identity.study, vms: Object.fromEntries(own) })
+  })
   const samples = new SampleRecorder(sampledRun(identity, plans, startedAt, context), context)
   const seeThrough = async (member: Member): Promise<void> => {
     if (!member.end && !member.vm) await begin(member, stopping.signal)
@@ -189,6 +196,7 @@ async function finishRun(
     if (concluded?.problem === undefined) kept = await keepPassed(members, signal)
   } finally {
     signal.removeEventListener('abort', onAbort)
+    tellRates()
     recorder.stop()
     samples.stop()
     await removeImages(plans, context)

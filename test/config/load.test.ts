@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { parse, stringify } from 'yaml'
-import { type Config, loadConfig, loadStudies, parseConfig } from '../../src/config/load.ts'
+import { type Config, loadConfig, parseConfig } from '../../src/config/load.ts'
 import { ConfigError } from '../../src/lib/errors.ts'
 import { badConfigs } from './bad-configs.ts'
 
@@ -174,7 +174,10 @@ studies:
         hostCache: 'warm',
         workload: { kind: 'idle', time: 60 },
         factors: { 'system.kernel': ['/lab/boot/linux-6.1', '/lab/boot/linux-6.12'] },
-        blocks: 6,
+        settings: {},
+        include: [],
+        exclude: [],
+        blocks: { min: 6, max: 6 },
         pause: 10,
       },
     },
@@ -213,45 +216,6 @@ t.test('the state directory stays while kvmio runs', async (t) => {
     `${FILE}:1:1: state: expected /old as long as kvmio runs, got /lab/.kvmio; start it again to change it`,
   )
   t.equal(messageFor('state: ../old/\n', FILE, running), 'no mistake')
-})
-
-t.test('a suite uses the tiers and guests of the config', async (t) => {
-  const config = parseConfig(
-    `tiers: { local: { directory: /images } }
-guests: { student: { drives: { root: { tier: local, size: 1GiB } } } }
-studies: { demo: { guest: student, workload: { idle: {} } } }
-`,
-    FILE,
-  )
-  const suite = async (text: string) => {
-    const folder = t.testdir({ 'paper.yaml': text })
-    return await loadStudies(`${folder}/paper.yaml`, config).catch((error) =>
-      error.message.replaceAll(`${folder}/`, ''),
-    )
-  }
-  const study = '{ guest: student, workload: { idle: {} }, factors: { drives.root.bus: [ide] } }'
-  const studies = await suite(`studies:\n  buses: ${study}\n`)
-  t.strictSame(Object.keys(studies), ['buses'])
-  t.strictSame(studies.buses.factors, { 'drives.root.bus': ['ide'] })
-
-  const bad: [text: string, message: string][] = [
-    ['', 'paper.yaml:1:1: expected a mapping with studies, got an empty file'],
-    ['{}', 'paper.yaml:1:1: studies: expected a mapping, got nothing'],
-    ['studies: {}\nguests: {}\n', 'paper.yaml:2:1: guests: unknown key; known keys are studies'],
-    [
-      `studies:\n  demo: ${study}\n`,
-      'paper.yaml:2:3: studies.demo: expected a name that the config file does not use for a study, got one that it does',
-    ],
-    [
-      `studies:\n  a: ${study.replace('student', 'studnet')}\n`,
-      'paper.yaml:2:15: studies.a.guest: expected a guest: student, got "studnet"; did you mean student?',
-    ],
-    [
-      `studies:\n  a: ${study.replace('bus:', 'buss:')}\n`,
-      'paper.yaml:2:59: studies.a.factors.drives.root.buss: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
-    ],
-  ]
-  for (const [text, message] of bad) t.equal(await suite(text), message)
 })
 
 t.test('whatever the file holds, only a ConfigError comes of it', async () => {

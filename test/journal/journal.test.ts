@@ -6,13 +6,17 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { Journal } from '../../src/journal/journal.ts'
+import { isPaused, pauseStudy, resumeStudy } from '../../src/journal/pauses.ts'
 import { type RunStart, recordEnd, recordStart, unfinishedRuns } from '../../src/journal/runs.ts'
 import {
+  blockRuns,
   blocksEnded,
-  casesDone,
   endBlock,
   openBlock,
   recordStudy,
+  runsDone,
+  voidBlock,
+  voidBlocksInRow,
 } from '../../src/journal/studies.ts'
 import {
   blockCounts,
@@ -298,23 +302,49 @@ t.test('unfinished runs come back whole', async (t) => {
   t.match(unfinished[0]?.vms[2], bare)
 })
 
-t.test('a case is done when it passed or failed; an abandoned one is run again', async (t) => {
+t.test('the runs of a block that have ended, in order', async (t) => {
   const { journal } = await openJournal(t)
-  const block = openBlock(
-    journal,
-    recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 }).id,
-  )
-  const outcomes = { a: 'passed', b: 'failed', c: 'abandoned' } as const
-  for (const [caseName, outcome] of Object.entries(outcomes)) {
+  const study = recordStudy(journal, { name: 'demo', hash: 'a', config: {}, seed: 1 })
+  const block = openBlock(journal, study.id)
+  const outcomes = [
+    ['a', 'passed'],
+    ['b', 'void'],
+    ['c', 'abandoned'],
+    ['b', 'failed'],
+  ] as const
+  for (const [caseName, outcome] of outcomes) {
     recordEnd(journal, recordStart(journal, runOf(block.id, { caseName })).id, { outcome })
   }
   recordStart(journal, runOf(block.id, { caseName: 'd' }))
-  t.strictSame(casesDone(journal, block.id), new Set(['a', 'b']))
-  recordEnd(journal, recordStart(journal, runOf(block.id, { caseName: 'c' })).id, {
-    outcome: 'passed',
-  })
-  t.strictSame(casesDone(journal, block.id), new Set(['a', 'b', 'c']))
-  t.strictSame(casesDone(journal, block.id + 1), new Set())
+  t.strictSame(
+    blockRuns(journal, block.id).map(({ caseName, outcome }) => [caseName, outcome]),
+    outcomes,
+  )
+  t.strictSame(blockRuns(journal, block.id + 1), [])
+  t.equal(runsDone(journal, study.id), 2, 'those that passed or failed')
+  endBlock(journal, block.id)
+  t.equal(blocksEnded(journal, study.id), 1)
+  voidBlock(journal, block.id, 'drifted')
+  t.equal(blocksEnded(journal, study.id), 0)
+  t.equal(runsDone(journal, study.id), 0, 'of a block that counts')
+  t.strictSame(voidBlocksInRow(journal, study.id), { count: 1, reason: 'drifted' })
+  endBlock(journal, openBlock(journal, study.id).id)
+  t.equal(voidBlocksInRow(journal, study.id).count, 0)
+  t.equal(openBlock(journal, study.id).number, 3, 'a void one keeps its number')
+})
+
+t.test('a study is paused until it is resumed', async (t) => {
+  const { file, journal } = await openJournal(t)
+  t.notOk(isPaused(journal, 'demo'))
+  t.ok(pauseStudy(journal, 'demo'))
+  t.notOk(pauseStudy(journal, 'demo'), 'it was')
+  const later = new Journal(file)
+  t.ok(isPaused(later, 'demo'), 'by a later kvmio too')
+  t.notOk(isPaused(later, 'other'))
+  later.close()
+  t.ok(resumeStudy(journal, 'demo'))
+  t.notOk(resumeStudy(journal, 'demo'), 'it was not')
+  t.notOk(isPaused(journal, 'demo'))
 })
 
 t.test('durations of phases, of runs that passed', async (t) => {
@@ -378,7 +408,7 @@ t.test('a reader sees whole runs while a writer is at work', async (t) => {
     t.strictSame({ ...read.get() }, { runs: run, ended: run })
   }
   const second = new Journal(file)
-  t.strictSame(casesDone(second, block.id), new Set(['ide-raw']), 'as doctor does')
+  t.equal(blockRuns(second, block.id).length, 50, 'as doctor does')
   second.close()
 })
 

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs'
 import { Journal } from '../../src/journal/journal.ts'
 import { recordEnd, recordStart } from '../../src/journal/runs.ts'
-import { casesDone, openBlock, recordStudy } from '../../src/journal/studies.ts'
+import { blockRuns, openBlock, recordStudy } from '../../src/journal/studies.ts'
 import { vmEnded, vmPhases, vmStarted } from '../../src/journal/vms.ts'
 
 const journal = new Journal(process.argv[2]!)
@@ -10,7 +10,7 @@ const block = openBlock(
   journal,
   recordStudy(journal, { name: 'demo', hash: 'hash', config: {}, seed: 1 }).id,
 )
-const done = casesDone(journal, block.id)
+const done = new Set(blockRuns(journal, block.id).map(({ caseName }) => caseName))
 for (let next = 0; ; next++) {
   const caseName = `case-${next}`
   if (done.has(caseName)) continue

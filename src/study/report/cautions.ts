@@ -23,7 +23,7 @@ export function cautionsOf(
     ...changeCaution(study),
     ...driftCaution(classes, values, measure),
     ...study.skipped.map(({ case: name, reason }) => ({
-      subject: `${name} was not run`,
+      subject: `Case ${name}`,
       why: reason,
     })),
   ]
@@ -42,7 +42,7 @@ function tcgCaution({ cases }: StudyResults): Inconclusive[] {
   return [
     {
       subject: 'Figures of KVM guests',
-      why: `${which} ran under TCG, where the guest’s processor is emulated: what costs processor time costs many times more, so directions may hold and ratios of times need not. Counts of operations and bytes are not touched by it.`,
+      why: `${which} ran under TCG, where the guest’s processor is emulated: what costs processor time costs many times more, so directions may hold and ratios of times need not; counts of operations and bytes are not touched by it`,
     },
   ]
 }
@@ -70,12 +70,16 @@ function outcomeCautions({ runs }: StudyResults): Inconclusive[] {
 }
 
 function remarkCautions({ runs }: StudyResults): Inconclusive[] {
-  const remarks = runs
-    .filter(({ outcome }) => outcome === 'passed')
-    .flatMap((run) => run.remarks.map((remark) => `${run.case}: ${remark}`))
-  return remarks.length === 0
-    ? []
-    : [{ subject: 'That only storage was measured', why: tally(remarks).join('; ') }]
+  const passed = runs.filter(({ outcome }) => outcome === 'passed')
+  const remarks = Map.groupBy(
+    passed.flatMap(({ remarks }) => remarks),
+    (remark) => remark,
+  )
+  if (remarks.size === 0) return []
+  const why = [...remarks].map(
+    ([remark, those]) => `in ${those.length} of ${count(passed.length, 'run')} ${remark}`,
+  )
+  return [{ subject: 'That only storage was measured', why: why.join('; ') }]
 }
 
 /** `reason (3 times)`, the most frequent first. */

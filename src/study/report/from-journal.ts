@@ -1,5 +1,6 @@
 import type { Backend } from '../../attribution/records.ts'
 import type { DriveConfig } from '../../config/drive-schema.ts'
+import { expandMatrix } from '../../config/matrix.ts'
 import type { StudyConfig } from '../../config/schema.ts'
 import type { VmPlan } from '../../guest/plan.ts'
 import type { RunRecord, StudyRecord } from '../../journal/read-study.ts'
@@ -10,12 +11,11 @@ import { runResult } from './run-result.ts'
 // What the journal kept as JSON was written by this program: its shapes are those of the types that wrote it.
 
 /** What a study says that a report must know; what an older one did not have is absent. */
-interface StudyWords extends Pick<StudyConfig, 'hostCache'> {
-  factors?: Record<string, unknown>
-  reference?: { case: string }
-  measure?: string
-  scale?: string
-}
+type StudyWords = Pick<StudyConfig, 'hostCache'> &
+  Partial<Pick<StudyConfig, 'factors' | 'include' | 'exclude' | 'reference' | 'measure' | 'scale'>>
+
+const NEVER_RAN =
+  'it never ran: this host lacks what it needs, which kvmio plan tells, or it has not had its turn'
 
 /** What a report is made from. Runs that go on are left out. */
 export function studyResults(record: StudyRecord): StudyResults {
@@ -24,9 +24,15 @@ export function studyResults(record: StudyRecord): StudyResults {
     block.runs.flatMap((run) => (run.outcome === undefined ? [] : [{ block, run }])),
   )
   const names = caseNames(ended.map(({ run }) => run))
-  const firsts = [...Map.groupBy(ended, ({ run }) => names(run))].map(
-    ([name, runs]) => [name, runs[0]!.run] as const,
-  )
+  const points = expandMatrix(study)
+  const placeOf = (run: RunRecord) => {
+    const place = points.findIndex(({ name }) => name === run.case)
+    return place === -1 ? points.length : place
+  }
+  const firsts = [...Map.groupBy(ended, ({ run }) => names(run))].map(([name, runs]) => {
+    const [{ run }] = runs as [(typeof ended)[number]]
+    return { name, run, place: placeOf(run) }
+  })
   const { measure, scale, reference } = study
   return {
     name: record.name,
@@ -35,9 +41,14 @@ export function studyResults(record: StudyRecord): StudyResults {
     ...(measure !== undefined && { measure }),
     ...(scale !== undefined && { scale }),
     cases: firsts
-      .sort(([, a], [, b]) => comparePlaces(placeOf(a, study), placeOf(b, study)))
-      .map(([name, run]) => caseFacts(name, run, study)),
-    skipped: [],
+      .sort((a, b) => a.place - b.place)
+      .map(({ name, run, place }) => {
+        const hostCache = points[place]?.settings.hostCache ?? study.hostCache
+        return caseFacts(name, run, String(hostCache))
+      }),
+    skipped: points
+      .filter(({ name }) => !ended.some(({ run }) => run.case === name))
+      .map(({ name }) => ({ case: name, reason: NEVER_RAN })),
     runs: ended
       .map(({ block, run }): RunResult => runResult(names(run), block, run))
       .sort((a, b) => a.startedAt - b.startedAt || a.id - b.id),
@@ -55,21 +66,7 @@ function caseNames(runs: readonly RunRecord[]): (run: RunRecord) => string {
     accelerators.get(run.case)!.size > 1 ? `${run.case} (${acceleratorOf(run)})` : run.case
 }
 
-/** Where a case stands in the plan: the last factor fastest. Those that were included come last. */
-function placeOf({ factors }: RunRecord, { factors: planned = {} }: StudyWords): number[] {
-  return Object.entries(planned).map(([name, values]) => {
-    const order = Array.isArray(values) ? values.map(String) : Object.keys(values as object)
-    const place = order.indexOf(String(factors[name]))
-    return place === -1 ? order.length : place
-  })
-}
-
-function comparePlaces(a: readonly number[], b: readonly number[]): number {
-  const index = a.findIndex((place, index) => place !== b[index])
-  return index === -1 ? 0 : a[index]! - b[index]!
-}
-
-function caseFacts(name: string, run: RunRecord, study: StudyWords): CaseFacts {
+function caseFacts(name: string, run: RunRecord, hostCache: string): CaseFacts {
   const [drive] = drivesOf(run)
   const tier = drive ? tiersOf(run)[drive.tier] : undefined
   const notDurable = notDurableBecause(run)
@@ -78,7 +75,7 @@ function caseFacts(name: string, run: RunRecord, study: StudyWords): CaseFacts {
     factors: Object.fromEntries(
       Object.entries(run.factors).map(([factor, value]) => [shortName(factor), String(value)]),
     ),
-    traits: traitsOf(drive, tier, hostCacheOf(run, study)),
+    traits: traitsOf(drive, tier, hostCache),
     tier: drive?.tier ?? 'none',
     accelerator: acceleratorOf(run),
     ...(notDurable !== undefined && { notDurable }),
@@ -107,16 +104,6 @@ function traitsOf(
     volume: drive?.backend.kind === 'device',
     hostCache,
   }
-}
-
-/** By the case's factors, one of which may be a name for several keys. */
-function hostCacheOf({ factors }: RunRecord, { factors: planned = {}, hostCache }: StudyWords) {
-  for (const [name, value] of Object.entries(factors)) {
-    if (name === 'hostCache') return String(value)
-    const named = (planned[name] as Record<string, unknown> | undefined)?.[String(value)]
-    if (typeof named === 'object' && named && 'hostCache' in named) return String(named.hostCache)
-  }
-  return hostCache
 }
 
 const VOLATILE = ['tmpfs', 'ramfs']

@@ -1,8 +1,11 @@
 import { mean } from 'simple-statistics'
-import { LOAD_PHASES } from '../load-recorder.ts'
+import { phasesOf } from '../../config/phases.ts'
 import type { LayerCounts, RunResult } from './record.ts'
 
 // What is taken from a run. A median of these is a case's result.
+
+/** In which a guest works on what a run is about; an idle one does not. */
+const LOAD_PHASES: readonly string[] = ['write', 'fio', 'script', ...phasesOf('install')]
 
 export const MEASURE_NAMES = ['load', 'rate', 'tps', 'peak'] as const
 export type MeasureName = (typeof MEASURE_NAMES)[number]
@@ -73,11 +76,13 @@ function phaseMeasure(phase: string): Measure {
     better: 'less',
     comparative: 'as fast',
     source: `How long the guest was in its phase ${phase}, by its own clock, the slowest vm.`,
-    of: ({ phases }) => {
-      const own = phases.filter(({ name }) => name === phase)
-      return own.length === 0 ? undefined : own.reduce((sum, { seconds }) => sum + seconds, 0)
-    },
+    of: ({ phases }) => secondsOf(phases, phasesOf(phase)),
   }
+}
+
+function secondsOf(phases: RunResult['phases'], names: readonly string[]): number | undefined {
+  const own = phases.filter(({ name }) => names.includes(name))
+  return own.length === 0 ? undefined : own.reduce((sum, { seconds }) => sum + seconds, 0)
 }
 
 /**
@@ -92,9 +97,8 @@ export function measuresOf(runs: readonly RunResult[], first?: string): Measure[
     .filter((each) => runs.some((run) => each.of(run) !== undefined))
 }
 
-export function loadSeconds({ phases }: RunResult): number | undefined {
-  const load = phases.filter(({ name }) => LOAD_PHASES.includes(name))
-  return load.length === 0 ? undefined : load.reduce((sum, { seconds }) => sum + seconds, 0)
+function loadSeconds({ phases }: RunResult): number | undefined {
+  return secondsOf(phases, LOAD_PHASES)
 }
 
 function loadRate({ samples }: RunResult): number | undefined {

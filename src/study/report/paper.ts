@@ -232,8 +232,7 @@ const PARTS: readonly PaperPart[] = [
   },
 ]
 
-/** The part of the paper that a study repeats, by its name: `buses`, and also `paper#buses`. */
+/** The part of the paper that a study repeats, by its name: `paper-buses`, `paper-small-buses`, `buses`. */
 export function paperPart(study: string): PaperPart | undefined {
-  const name = study.slice(study.lastIndexOf('#') + 1)
-  return PARTS.find((part) => part.name === name)
+  return PARTS.find(({ name }) => study === name || new RegExp(`^paper-(.+-)?${name}$`).test(study))
 }

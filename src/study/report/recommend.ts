@@ -7,6 +7,7 @@ import type { Measure } from './measures.ts'
 
 /** The best case on a tier among those that may be ranked, and which others it could not be told from. */
 export interface Recommendation {
+  /** Several, where each has one case alone. */
   tier: string
   class: string
   measure: string
@@ -27,9 +28,14 @@ export function recommendationsOf(
   measure: Measure,
   seed: number,
 ): Recommendation[] {
-  const tiers = [...new Set(of.cases.map(({ tier }) => tier))]
-  return tiers.map((tier) => {
-    const names = of.cases.filter((each) => each.tier === tier).map(({ name }) => name)
+  const tiers = [...Map.groupBy(of.cases, ({ tier }) => tier)]
+  // Where each case has a tier of its own the tier is what is to be chosen.
+  const groups =
+    tiers.length > 1 && tiers.length === of.cases.length
+      ? [[tiers.map(([tier]) => tier).join(', '), of.cases] as const]
+      : tiers
+  return groups.map(([tier, cases]) => {
+    const names = cases.map(({ name }) => name)
     const facts = { tier, class: className(of), measure: measure.name }
     return { ...facts, ...recommend(names, values, measure, seed) }
   })

@@ -104,7 +104,9 @@ t.test('bars end where their medians are', async (t) => {
   const { text } = (await studyChapter(buses(), analyse(buses()))).sections[0]!.body
   const [svg] = /<svg [^>]*class="wide".*?<\/svg>/s.exec(text)!
   // The axis ends at 22 s and 720 pixels: 20.35 s are 666 of them, 10.35 s 338.727.
-  const bars = [...svg.matchAll(/d="M0,\d+h([\d.]+)v18h-/g)].map(([, width]) => Number(width).toFixed(2))
+  const bars = [...svg.matchAll(/d="M0,\d+h([\d.]+)v18h-/g)].map(([, width]) =>
+    Number(width).toFixed(2),
+  )
   t.strictSame(bars, ['666.00', '338.73'])
 })
 

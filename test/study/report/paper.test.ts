@@ -14,7 +14,9 @@ t.test('every part of the paper is there, by its name alone or in its suite', as
     'cache',
   ]
   for (const name of parts) t.ok(paperPart(name)?.claims.length, name)
-  t.equal(paperPart('paper#lvm')?.figure, 'Figure 7')
+  t.equal(paperPart('paper-lvm')?.figure, 'Figure 7')
+  t.equal(paperPart('paper-small-ide-optimizations')?.figure, 'Figure 3')
+  t.equal(paperPart('my-cache'), undefined)
   t.equal(paperPart('demo'), undefined)
 })
 

@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite'
-import type { RunResult } from '../record.ts'
+import type { RunResult, Sample } from '../record.ts'
 import type { Frame } from './svg.ts'
 
 /** The runs of a case, second by second. */
@@ -8,6 +8,9 @@ export interface Timeline {
   typical: RunResult
   others: RunResult[]
 }
+
+/** The guest's last word. */
+const OFF = 'off'
 
 const HEIGHT = 130
 const LANE = 14
@@ -28,7 +31,11 @@ export function timelineSpec(
     field: 'second',
     type: 'quantitative' as const,
     scale: { domain: [0, longest], nice: false },
-    axis: { title: 'Seconds since the run began', tickCount: narrow ? 5 : 10, grid: false },
+    axis: {
+      title: 'Seconds since the guest began to boot',
+      tickCount: narrow ? 5 : 10,
+      grid: false,
+    },
   }
   const y = {
     field: 'device',
@@ -45,7 +52,7 @@ export function timelineSpec(
   const line = (run: RunResult) => ({
     data: {
       // What lies beyond is left out here: a clip path's name would be that of each figure of a page.
-      values: run.samples.flatMap(({ second, device }) =>
+      values: sinceBoot(run).flatMap(({ second, device }) =>
         device === undefined || second > longest ? [] : [{ second, device }],
       ),
     },
@@ -98,11 +105,19 @@ interface PhaseSpan {
   to: number
 }
 
+/** The samples from the boot of the first vm on: what it took to make images before that differs from run to run. */
+export function sinceBoot({ samples }: RunResult): Sample[] {
+  const boot = samples.find(({ phase }) => phase !== undefined)?.second ?? 0
+  return samples.flatMap((sample) =>
+    sample.second < boot ? [] : [{ ...sample, second: sample.second - boot }],
+  )
+}
+
 /** Where each phase is in a run's samples. */
-function phasesOf({ samples }: RunResult): PhaseSpan[] {
+function phasesOf(run: RunResult): PhaseSpan[] {
   const phases: PhaseSpan[] = []
-  for (const { second, phase } of samples) {
-    if (phase === undefined) continue
+  for (const { second, phase } of sinceBoot(run)) {
+    if (phase === undefined || phase === OFF) continue
     const last = phases.at(-1)
     if (last?.name === phase) last.to = second
     else {

@@ -3,7 +3,7 @@ import type { Analysis, CaseResult, ClassAnalysis, MeasureAnalysis } from '../an
 import { barsSpec } from '../figures/bars.ts'
 import { layersSpec } from '../figures/layers.ts'
 import { drawFigure } from '../figures/svg.ts'
-import { timelineSpec } from '../figures/timeline.ts'
+import { sinceBoot, timelineSpec } from '../figures/timeline.ts'
 import { count, formatFigure, formatInterval, formatMeasured, formatRatio } from '../format.ts'
 import { type Measure, measure } from '../measures.ts'
 import { LAYERS, type RunResult, type StudyResults } from '../record.ts'
@@ -99,7 +99,7 @@ export async function timelineSection(
     const own = sampled.filter((run) => run.case === name)
     return own.length === 0 ? [] : [{ name, own, typical: typicalOf(own, measure(first!.name)) }]
   })
-  const samples = shown.flatMap(({ typical }) => typical.samples)
+  const samples = shown.flatMap(({ typical }) => sinceBoot(typical))
   const peaks = shown.flatMap(({ own }) => own.flatMap((run) => measure('peak').of(run) ?? []))
   const scales = {
     most: Math.max(1, ...peaks),
@@ -141,7 +141,7 @@ export async function layersSection({ layers }: Analysis): Promise<Section | und
   return {
     id: 'layers',
     title: 'From the guest to the device',
-    body: html`<p>What each layer counted in a run: the guest’s own disk statistics, qemu’s, those of its process (system calls) and cgroup, and the device’s. Medians over the runs that passed, all vms together; a layer that this host does not count is left out.</p>
+    body: html`<p>What each layer counted in a run: the guest’s own disk statistics, qemu’s, those of its process (system calls) and of its cgroup, and the device’s. A cgroup counts requests before the kernel merges them. Medians over the runs that passed, all vms together; a layer that this host does not count is left out.</p>
 <figure>${figure}</figure>
 ${tableOf(
   [

@@ -1,6 +1,6 @@
-import { formatSeconds } from '../../../lib/quantities.ts'
+import { formatBytes, formatSeconds } from '../../../lib/quantities.ts'
 import type { Analysis } from '../analysis.ts'
-import { formatFigure } from '../format.ts'
+import { formatFigure, list } from '../format.ts'
 import { measure } from '../measures.ts'
 import type { StudyResults } from '../record.ts'
 import type { Section } from './document.ts'
@@ -45,13 +45,15 @@ ${tableOf(
   }
 }
 
+const TITLES: Record<string, string> = { memoryBytes: 'memory', cpus: 'processors' }
+
 /** Of the first run; what another one had otherwise stands among what cannot be concluded. */
 export function manifestSection({ runs, cases }: StudyResults): Section {
   const manifest = runs[0]?.manifest ?? {}
   return {
     id: 'manifest',
     title: 'On what it was measured',
-    body: html`<dl>${Object.entries(manifest).map(([key, value]) => html`<dt>${key}</dt><dd>${manifestValue(value)}</dd>`)}</dl>
+    body: html`<dl>${Object.entries(manifest).map(([key, value]) => html`<dt>${TITLES[key] ?? key}</dt><dd>${manifestValue(key, value)}</dd>`)}</dl>
 <details><summary>The cases</summary>
 ${tableOf(
   [
@@ -74,12 +76,12 @@ ${tableOf(
   }
 }
 
-function manifestValue(value: unknown): Html {
+function manifestValue(key: string, value: unknown): Html {
+  if (key === 'memoryBytes') return html`${formatBytes(Number(value))}`
   if (typeof value !== 'object' || value === null) return html`${String(value)}`
-  const text = JSON.stringify(value, undefined, 1)
-  return text.length < 200
-    ? html`<code>${text.replace(/\s+/g, ' ')}</code>`
-    : html`<details><summary>shown on request</summary><pre>${text}</pre></details>`
+  const entries = Object.entries(value)
+  if (entries.every(([, inner]) => typeof inner !== 'object')) return html`${pairs({ ...value })}`
+  return html`<details><summary>${list(entries.map(([name]) => name))}</summary><pre>${JSON.stringify(value, undefined, 2)}</pre></details>`
 }
 
 function pairs(values: Readonly<Record<string, unknown>>): string {

@@ -17,13 +17,12 @@ export const STYLE = new Html(`
 }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.55 system-ui, sans-serif; overflow-wrap: anywhere }
-header, main, footer { max-width: 52rem; margin: 0 auto; padding: 0 1.25rem }
+header, main, footer { max-width: 54rem; margin: 0 auto; padding: 0 1.25rem }
 header { padding-top: 2rem }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .4rem }
 h2 { font-size: 1.3rem; margin: 2.75rem 0 .6rem; padding-top: 1rem; border-top: 1px solid var(--line) }
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .4rem }
 h4 { font-size: .95rem; margin: 1.1rem 0 .2rem }
-
 p, ul, ol, figure { margin: .5rem 0 }
 .soft, figcaption, small { color: var(--soft) }
 figcaption, small { font-size: .86rem }
@@ -37,7 +36,6 @@ a { color: inherit }
 figure { overflow-x: auto }
 svg { display: block; width: 100%; height: auto; max-width: 47rem; overflow: visible }
 svg.narrow { display: none }
-.key { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; font-size: .86rem; color: var(--soft) }
 .table { overflow-x: auto }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; min-width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); overflow-wrap: normal }
@@ -57,7 +55,8 @@ dd { margin: 0 }
 dl.stack { grid-template-columns: 1fr }
 dl.stack dt { color: var(--text); font-weight: 600 }
 dl.stack dd { margin-bottom: .5rem }
-code { font-size: .88em }
+code, pre { font-size: .85em }
+pre { overflow-x: auto; white-space: pre-wrap }
 footer { padding: 2.5rem 1.25rem; font-size: .86rem; color: var(--soft) }
 @media (max-width: 640px) {
   header, main, footer { padding-left: .9rem; padding-right: .9rem }

@@ -1,0 +1,178 @@
+import { basename, dirname, resolve } from 'node:path'
+import { ConfigError } from '../lib/errors.ts'
+import { hasKey, settingProblems } from './factors.ts'
+import { type Config, checked, parseSource, readText, type Source } from './load.ts'
+import { settingsOf } from './matrix.ts'
+import { withAbsoluteFactors } from './paths.ts'
+import { type Problem, schemaProblems, shown } from './problems.ts'
+import { readable } from './readable.ts'
+import type { StudyConfig } from './schema.ts'
+import { suiteProblems } from './study-rules.ts'
+import { derivedSuiteSchema, suiteSchema } from './study-schema.ts'
+import { name as nameSchema } from './values.ts'
+
+/** Studies in a file of their own, which use the tiers and guests of a config. */
+export interface Suite {
+  /** What its file is called: `paper` of `studies/paper.yaml`. */
+  name: string
+  /** By the names that they have in the file. */
+  studies: Record<string, StudyConfig>
+}
+
+/**
+ * Reads a suite file, or of it only the parts that are named. Throws a {@link ConfigError} with all mistakes of these,
+ * and with what the config does not have of what they need.
+ */
+export async function loadSuite(
+  file: string,
+  config: Config,
+  parts?: readonly string[],
+): Promise<Suite> {
+  const name = suiteName(file)
+  const source = await readSource(file)
+  if (!isDerived(source)) return { name, studies: suiteStudies(source, name, config, parts) }
+  const { base, settings, scale } = await derivation(source)
+  const studies = derived(suiteStudies(base, name, config, parts), settings, scale)
+  const wrong = [
+    ...settingMistakes(settings, studies, config, parts === undefined),
+    ...suiteProblems(studies, config, (part) => fullName(name, part)),
+  ]
+  if (wrong.length > 0) checked(source, derivedSuiteSchema, wrong)
+  return { name, studies }
+}
+
+/** What a study of a suite is called among all studies, and so in the names of its vms: `paper-buses`. */
+export function fullName(suite: string, part: string): string {
+  return `${suite}-${part}`
+}
+
+function suiteName(file: string): string {
+  const name = basename(file).replace(/\.ya?ml$/, '')
+  const [problem] = schemaProblems(nameSchema, name)
+  if (!problem) return name
+  throw new ConfigError([`${file}: the file's name is the suite's: ${problem.message}`])
+}
+
+async function readSource(file: string): Promise<Source> {
+  return parseSource(await readText(file), file, 'a mapping with studies')
+}
+
+function isDerived({ value }: Source): boolean {
+  return Object.hasOwn(value as object, 'extends')
+}
+
+/** What a suite that extends another changes of it. */
+async function derivation(source: Source) {
+  const { extends: path, settings, scale } = checked(source, derivedSuiteSchema, [])
+  const base = await readSource(resolve(dirname(source.file), path))
+  if (!isDerived(base)) return { base, settings, scale }
+  const message = 'expected a suite that extends no other, got one that does'
+  checked(source, derivedSuiteSchema, [{ path: ['extends'], at: 'value', message }])
+  throw new TypeError('a suite with a problem passed')
+}
+
+function suiteStudies(
+  source: Source,
+  suite: string,
+  config: Config,
+  parts?: readonly string[],
+): Record<string, StudyConfig> {
+  const chosen = { ...source, value: onlyParts(source, parts) }
+  const given = readable(suiteSchema, chosen.value)?.studies ?? {}
+  const problems = suiteProblems(given, config, (part) => fullName(suite, part))
+  const { studies } = withHint(source, config, problems, () =>
+    checked(chosen, suiteSchema, problems),
+  )
+  return withAbsoluteFactors(studies, dirname(resolve(source.file)))
+}
+
+/** Other parts may need what the config does not have. */
+function onlyParts({ value, file }: Source, parts?: readonly string[]): unknown {
+  const { studies, ...rest } = value as { studies?: unknown }
+  if (!parts || typeof studies !== 'object' || studies === null) return value
+  const known = Object.keys(studies)
+  const unknown = parts.filter((part) => !known.includes(part))
+  if (unknown.length > 0) {
+    throw new ConfigError([`${file}: no study ${unknown.join(', ')}; it has ${known.join(', ')}`])
+  }
+  const chosen = Object.entries(studies).filter(([part]) => parts.includes(part))
+  return { ...rest, studies: Object.fromEntries(chosen) }
+}
+
+/** Adds to the mistakes what a suite wants of the config, since it was written for one that has all of it. */
+function withHint<T>(
+  { file, value }: Source,
+  config: Config,
+  problems: readonly Problem[],
+  work: () => T,
+): T {
+  try {
+    return work()
+  } catch (error) {
+    const lacking = problems.length > 0 ? lackingOf(value, config) : []
+    if (!(error instanceof ConfigError) || lacking.length === 0) throw error
+    const hint = `${file} needs of ${config.file} what it does not have: ${lacking.join('; ')}`
+    throw new ConfigError([...error.problems, hint])
+  }
+}
+
+function lackingOf(value: unknown, config: Config): string[] {
+  const studies = Object.values(readable(suiteSchema, value)?.studies ?? {})
+  const guests = studies.flatMap((study) => study?.guest ?? [])
+  const tiers = studies.flatMap((study) =>
+    study
+      ? [
+          ...Object.entries(study.settings ?? {}),
+          ...settingsOf(study).map(({ key, value }) => [key, value] as const),
+        ].flatMap(([key, value]) => (/^drives\.[^.]+\.tier$/.test(key) ? [String(value)] : []))
+      : [],
+  )
+  return [...lacks('guests', guests, config.guests), ...lacks('tiers', tiers, config.tiers)]
+}
+
+function lacks(kind: string, wanted: readonly string[], there: object): string[] {
+  const missing = [...new Set(wanted)].filter((name) => !Object.hasOwn(there, name))
+  return missing.length === 0 ? [] : [`${kind} ${missing.join(', ')}`]
+}
+
+/** The same studies with other values for the keys that they have, a workload's own among them. */
+function derived(
+  studies: Record<string, StudyConfig>,
+  settings: StudyConfig['settings'],
+  scale: string,
+): Record<string, StudyConfig> {
+  return Object.fromEntries(
+    Object.entries(studies).map(([name, study]) => {
+      const own = Object.entries(settings).filter(([key]) => applies(key, study))
+      return [
+        name,
+        { ...study, settings: { ...study.settings, ...Object.fromEntries(own) }, scale },
+      ]
+    }),
+  )
+}
+
+/** A key of another workload than the study's is left out there. */
+function applies(key: string, { workload }: StudyConfig): boolean {
+  return !key.startsWith('workload.') || key.startsWith(`workload.${workload.kind}.`)
+}
+
+/** A value that changes no study was meant for another key; of some of its parts a suite's settings may pass by all. */
+function settingMistakes(
+  settings: StudyConfig['settings'],
+  studies: Record<string, StudyConfig>,
+  { guests }: Config,
+  whole: boolean,
+): Problem[] {
+  return Object.entries(settings).flatMap(([key, value]): Problem[] => {
+    const path = ['settings', key]
+    const using = Object.values(studies).filter((study) => applies(key, study))
+    const fitting = using.find((study) => hasKey(key, guests[study.guest]!, study))
+    if (fitting) {
+      return settingProblems({ key, value, place: path }, guests[fitting.guest]!, fitting)
+    }
+    if (!whole && using.length === 0) return []
+    const message = `expected a key that one of its studies has, got ${shown(key)}`
+    return [{ path, at: 'key', message }]
+  })
+}
