@@ -64,6 +64,8 @@ export interface RunResult {
   /** In order; the slowest vm. */
   phases: { name: string; seconds: number }[]
   layers: Partial<Record<Layer, LayerCounts>>
+  /** What fio reported, reads and writes, all vms together; absent for other workloads. */
+  fioOperationsPerSecond?: number
   /** Of each second: transactions per second, and where in the run it was. */
   samples: Sample[]
   manifest: Readonly<Record<string, unknown>>

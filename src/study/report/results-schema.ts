@@ -43,6 +43,7 @@ const run = z.object({
   vms: figure,
   phases: z.array(z.object({ name: text, seconds: figure }), 'a list'),
   layers: z.partialRecord(z.enum(LAYERS), counts),
+  fioOperationsPerSecond: figure.optional(),
   samples: z.array(
     z.object({
       second: figure,

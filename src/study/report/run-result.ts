@@ -1,3 +1,4 @@
+import { fioSummary } from '../../guest/fio-summary.ts'
 import type { LayerCount as JournalCount } from '../../journal/layer-counts.ts'
 import type { BlockRecord, RunRecord } from '../../journal/read-study.ts'
 import { LAYERS, type LayerCounts, type RunResult, type Sample } from './record.ts'
@@ -37,6 +38,7 @@ export function runResult(
     vms: run.vms.length,
     phases: slowestPhases(run),
     layers: layersOf(run),
+    ...fioOf(run),
     samples: samplesOf(run),
     manifest: (run.manifest ?? {}) as RunResult['manifest'],
   }
@@ -90,6 +92,19 @@ function sumOf(counts: readonly JournalCount[]): LayerCounts {
       return values.length < counts.length ? [] : [[key, values.reduce((a, b) => a + b, 0)]]
     }),
   )
+}
+
+/** A result that cannot be read is not known. */
+function fioOf({ vms }: RunRecord): Pick<RunResult, 'fioOperationsPerSecond'> {
+  const outputs = vms.flatMap(({ results }) => results.fio ?? [])
+  if (outputs.length === 0 || outputs.length < vms.length) return {}
+  try {
+    const { read, write } = fioSummary(outputs) ?? {}
+    const ofOneVm = (read?.operationsPerSecond ?? 0) + (write?.operationsPerSecond ?? 0)
+    return { fioOperationsPerSecond: ofOneVm * vms.length }
+  } catch {
+    return {}
+  }
 }
 
 /** The series of a run side by side, second by second. */
