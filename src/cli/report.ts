@@ -80,20 +80,21 @@ async function namesOf(study: string, config: Config, journal: JournalReader): P
 
 async function pageOf(reported: readonly Reported[], isBeside: boolean): Promise<string> {
   const [first, second] = reported
-  const chapters = []
-  if (isBeside && first && second) {
-    const [one, other] = titlesOf(first.results, second.results)
-    const sides = [
-      { title: one, analysis: first.analysis },
-      { title: other, analysis: second.analysis },
-    ] as const
-    chapters.push(await besideChapter(...sides, beside(first, second)))
+  if (!isBeside || !first || !second) {
+    const chapters = reported.map(({ results, analysis }) => studyChapter(results, analysis))
+    return documentPage(await Promise.all(chapters), version).text
   }
-  for (const [index, { results, analysis }] of reported.entries()) {
-    const chapter = await studyChapter(results, analysis, isBeside ? `-${index + 1}` : '')
-    chapters.push(chapter)
-  }
-  return documentPage(chapters, version).text
+  const [one, other] = titlesOf(first.results, second.results)
+  const sides = [
+    { title: one, analysis: first.analysis },
+    { title: other, analysis: second.analysis },
+  ] as const
+  const chapters = [
+    besideChapter(...sides, beside(first, second)),
+    studyChapter(first.results, first.analysis, one),
+    studyChapter(second.results, second.analysis, other),
+  ]
+  return documentPage(await Promise.all(chapters), version).text
 }
 
 /** By what tells them apart: the study, else the host, else their places. */

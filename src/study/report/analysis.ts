@@ -18,6 +18,7 @@ import type { RunResult, StudyResults } from './record.ts'
 export interface Analysis {
   study: string
   seed: number
+  /** In which a run passed. */
   blocks: number
   runs: { passed: number; all: number }
   scale?: string
@@ -68,6 +69,7 @@ export interface CaseResult {
 /** Holds all cases against their references. The same results give the same analysis. */
 export function analyse(study: StudyResults): Analysis {
   const { runs, cases, seed } = study
+  const passed = runs.filter(({ outcome }) => outcome === 'passed')
   const part = paperPart(study.name)
   const measures = measuresOf(runs, study.measure ?? part?.measure)
   const classes = classesOf(study)
@@ -84,8 +86,8 @@ export function analyse(study: StudyResults): Analysis {
   return {
     study: study.name,
     seed,
-    blocks: new Set(runs.map(({ block }) => block)).size,
-    runs: { passed: runs.filter(({ outcome }) => outcome === 'passed').length, all: runs.length },
+    blocks: new Set(passed.map(({ block }) => block)).size,
+    runs: { passed: passed.length, all: runs.length },
     ...(study.scale !== undefined && { scale: study.scale }),
     measures: parts.map(({ measure: { name, title, unit, better, source }, classes }) => ({
       name,

@@ -148,9 +148,13 @@ function agreementsOf(one: ClassAnalysis, other: ClassAnalysis): AgreementBeside
 function agreementOf(first: Comparison, second: Comparison): AgreementBeside['agreement'] {
   const verdicts = [first.verdict, second.verdict]
   if (!verdicts.every((verdict) => verdict === 'differs' || verdict === 'same')) return 'open'
-  if (first.verdict !== second.verdict) return 'disagree'
-  if (first.verdict === 'same') return 'agree'
-  return first.ratio! > 1 === second.ratio! > 1 ? 'agree' : 'disagree'
+  if (first.verdict === second.verdict) {
+    const isOneWay = first.verdict === 'same' || first.ratio! > 1 === second.ratio! > 1
+    return isOneWay ? 'agree' : 'disagree'
+  }
+  // One concluded a small difference and one none: that may be the same thing.
+  const [a, b] = [first.interval!, second.interval!]
+  return a.low <= b.high && b.low <= a.high ? 'open' : 'disagree'
 }
 
 const KEYS = ['host', 'kernel', 'qemu', 'processor', 'cpus', 'memoryBytes', 'kvmio'] as const

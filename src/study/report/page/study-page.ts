@@ -15,11 +15,11 @@ import { studyHeader } from './header.ts'
 import { html } from './html.ts'
 import { manifestSection, runsSection } from './run-sections.ts'
 
-/** All that a report says of one study. `suffix` keeps its places apart from those of another with the same name. */
+/** All that a report says of one study. `beside` is what it is called next to another, whose places have other names. */
 export async function studyChapter(
   study: StudyResults,
   analysis: Analysis,
-  suffix = '',
+  beside?: string,
 ): Promise<Chapter> {
   const sections = [
     ...(await measureSections(analysis)),
@@ -34,13 +34,17 @@ export async function studyChapter(
     manifestSection(study),
     dataSection(study, analysis),
   ].filter((section) => section !== undefined)
-  const id = `${idOf(study.name)}${suffix}`
+  const id = idOf(beside === undefined ? study.name : `${study.name}-${beside}`)
   return {
     id,
-    title: `Study ${study.name}`,
+    title: title(study.name, beside),
     header: studyHeader(study, analysis),
     sections: sections.map((section) => ({ ...section, id: `${id}-${section.id}` })),
   }
+}
+
+function title(study: string, beside: string | undefined): string {
+  return beside === undefined || beside === study ? `Study ${study}` : `Study ${study}, ${beside}`
 }
 
 export function idOf(name: string): string {
