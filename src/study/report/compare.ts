@@ -103,7 +103,7 @@ function compare(
   const others = pairs.map(({ reference }) => reference)
   const medians = { case: median(own), reference: median(others) }
   if (medians.case === 0 || medians.reference === 0) return { medians, verdict: 'none' }
-  const rates = unit === 's' ? pairs.map(inverted) : pairs
+  const rates = asRates(pairs, { unit })
   const ratio = medianRatio(rates)
   const interval = medianRatioInterval(rates, { seed })
   const delta = cliffsDelta(own, others)
@@ -118,11 +118,20 @@ function compare(
   }
 }
 
-function verdictOf(blocks: number, interval?: Interval, adjustedP = 1): Verdict {
+function verdictOf(blocks: number, interval?: Interval, adjustedP?: number): Verdict {
   if (blocks < FEWEST_BLOCKS || !interval) return 'few'
-  const leavesOutOne = interval.low > 1 || interval.high < 1
-  if (leavesOutOne && adjustedP < ALPHA) return 'differs'
+  if (isDifference(adjustedP, () => interval)) return 'differs'
   return isWithin(interval, SAME_WITHIN) ? 'same' : 'open'
+}
+
+/** The rule by which a difference is concluded. The interval, which is dear, is made when it decides. */
+export function isDifference(
+  adjustedP: number | undefined,
+  interval: () => Interval | undefined,
+): boolean {
+  if (adjustedP === undefined || adjustedP >= ALPHA) return false
+  const of = interval()
+  return of !== undefined && (of.low > 1 || of.high < 1)
 }
 
 /** Whether all of an interval is as near to 1 as that, counted the same way upwards and downwards. */
@@ -130,9 +139,13 @@ export function isWithin({ low, high }: Interval, margin: number): boolean {
   return low >= 1 - margin && high <= 1 / (1 - margin)
 }
 
-/** Twice as long is half as fast. */
-function inverted({ value, reference }: PairedValues): PairedValues {
-  return { value: reference, reference: value }
+/** What a ratio is taken of: twice as long is half as fast. */
+export function asRates(
+  pairs: readonly PairedValues[],
+  { unit }: Pick<Measure, 'unit'>,
+): readonly PairedValues[] {
+  if (unit !== 's') return pairs
+  return pairs.map(({ value, reference }) => ({ value: reference, reference: value }))
 }
 
 export function pairedValues(values: BlockValues, name: string, reference: string): PairedValues[] {

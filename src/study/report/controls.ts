@@ -1,10 +1,11 @@
 import { mulberry32 } from '../../lib/random.ts'
-import type { Interval } from '../statistics/bootstrap.ts'
+import { type Interval, medianRatioInterval } from '../statistics/bootstrap.ts'
 import {
   ALPHA,
+  asRates,
   type BlockValues,
   type Comparison,
-  compareAll,
+  isDifference,
   type Pair,
   pairedValues,
   rankTests,
@@ -54,10 +55,10 @@ function findsAny(
   measure: Pick<Measure, 'unit'>,
   seed: number,
 ): boolean {
-  // The rule needs both a small p and an interval: where no p is small, none has to be made.
-  const tests = rankTests(family.map(([name, other]) => pairedValues(values, name, other)))
-  if (!tests.some(({ adjustedP = 1 }) => adjustedP < ALPHA)) return false
-  return compareAll(family, values, measure, seed).some(({ verdict }) => verdict === 'differs')
+  const pairs = family.map(([name, other]) => pairedValues(values, name, other))
+  return rankTests(pairs).some(({ adjustedP }, index) =>
+    isDifference(adjustedP, () => medianRatioInterval(asRates(pairs[index]!, measure), { seed })),
+  )
 }
 
 /** Of blocks that have all of the names; the others say nothing of a pair. */

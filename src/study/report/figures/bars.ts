@@ -43,7 +43,7 @@ export function barsSpec(
   return {
     width,
     height,
-    padding: { left: 14, right: 18, top: 4, bottom: 40 },
+    padding: { left: 14, right: 24, top: 4, bottom: 40 },
     layer: [
       {
         data: {

@@ -85,7 +85,7 @@ function dataSection(study: StudyResults, analysis: Analysis): Section {
   return {
     id: 'data',
     title: 'The data',
-    body: html`<p>Every figure can be computed again from these; they are in this file.</p>
+    body: html`<p class="download">Every figure can be computed again from these; they are in this file.</p>
 <ul class="download">${files.map(({ name, type, content, what }) => {
       const base64 = Buffer.from(content).toString('base64')
       return html`<li><a download="${name}" href="data:${type};base64,${base64}">${name}</a>: ${what}</li>`
