@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { basename, extname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { type Config, loadConfig } from '../config/load.ts'
 import type { JournalReader } from '../journal/journal.ts'
 import { listStudies, readStudy } from '../journal/read-study.ts'
@@ -48,7 +49,7 @@ export async function report(options: ReportOptions): Promise<void> {
     found.push(...results)
   }
   const reported = found.map((results) => ({ results, analysis: analyse(results) }))
-  const stem = `report-${studies.map((study) => idOf(basename(study).replace(/\.(json|ya?ml)/, ''))).join('-')}`
+  const stem = `report-${studies.map((study) => idOf(basename(study).replace(/\.(json(\.gz)?|ya?ml)/, ''))).join('-')}`
   const output = options.output ?? `${stem}.${format}`
   if (format !== 'html') await writeData(output, format, reported[0]!)
   else await write(output, await pageOf(reported, studies.length === 2))
@@ -56,7 +57,7 @@ export async function report(options: ReportOptions): Promise<void> {
 
 /** One file or study, or those of a suite that have run. */
 async function resultsOf(study: string, { configFile }: CommonOptions): Promise<StudyResults[]> {
-  if (extname(study) === '.json') return [parseReportJson(study, await readText(study))]
+  if (/\.json(\.gz)?$/.test(study)) return [parseReportJson(study, await readText(study))]
   const config = await loadConfig(configFile)
   using journal = openReader(join(config.state, 'journal.sqlite'))
   const names = readStudy(journal, study) ? [study] : await namesOf(study, config, journal)
@@ -130,7 +131,8 @@ async function write(output: string, content: string): Promise<void> {
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    const content = await readFile(file)
+    return (file.endsWith('.gz') ? gunzipSync(content) : content).toString()
   } catch (error) {
     if (codeOf(error) === 'ENOENT') throw new UsageError(`${file}: there is no such file`)
     throw new KvmioError(`${file}: cannot be read: ${messageOf(error)}`, { cause: error })

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { Journal } from '../../src/journal/journal.ts'
 import { recordEnd, recordStart } from '../../src/journal/runs.ts'
@@ -92,8 +93,9 @@ t.test('two are held beside each other, from files of hosts that are elsewhere',
   const directory = await hostWith(t, ['demo'])
   await report(directory, 'demo', '--format', 'json', '--output', 'a.json')
   const text = await readFile(join(directory, 'a.json'), 'utf8')
-  await writeFile(join(directory, 'b.json'), text.replaceAll('"desk"', '"server"'))
-  const { code, stdout } = await report(directory, 'a.json', 'b.json')
+  const other = text.replaceAll('"desk"', '"server"')
+  await writeFile(join(directory, 'b.json.gz'), gzipSync(other))
+  const { code, stdout } = await report(directory, 'a.json', 'b.json.gz')
   t.strictSame([code, stdout], [0, `${join(directory, 'report-a-b.html')}\n`])
   const page = await readFile(join(directory, 'report-a-b.html'), 'utf8')
   const titles = [...page.matchAll(/<h1>(.*?)<\/h1>/g)].map(([, title]) => title)
@@ -120,6 +122,7 @@ t.test('a suite is one page with a chapter for each study that has run', async (
 t.test('what cannot be is said', async (t) => {
   const directory = await hostWith(t, ['paper-buses', 'paper-lvm', 'demo'])
   await writeFile(join(directory, 'bad.json'), '{}')
+  await writeFile(join(directory, 'bad.json.gz'), '{}')
   const bad: [words: string[], code: number, message: RegExp][] = [
     [
       ['nonesuch'],
@@ -143,6 +146,7 @@ t.test('what cannot be is said', async (t) => {
       /argument 'pdf' is invalid. Allowed choices are html, json, csv/,
     ],
     [['none.json'], 2, /^none\.json: there is no such file\n$/],
+    [['bad.json.gz'], 1, /^bad\.json\.gz: cannot be read: incorrect header check\n$/],
     [['bad.json'], 1, /^bad\.json: expected the format "kvmio report 1"/],
     [
       ['demo', '--output', 'no/such/folder.html'],

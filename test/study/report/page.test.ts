@@ -1,5 +1,8 @@
+import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { analyse } from '../../../src/study/report/analysis.ts'
+import { casesCsv, runsCsv } from '../../../src/study/report/csv.ts'
+import { parseReportJson } from '../../../src/study/report/json.ts'
 import { documentPage } from '../../../src/study/report/page/document.ts'
 import { html } from '../../../src/study/report/page/html.ts'
 import { studyChapter } from '../../../src/study/report/page/study-page.ts'
@@ -149,6 +152,20 @@ t.test('whatever config and guests say is text', async (t) => {
     )
     t.notMatch(documentPage([two], EVIL).text, /<script/i)
   }
+})
+
+t.test('the data on the page is what the files of the command hold', async (t) => {
+  const results = buses()
+  const page = await pageOf(results)
+  const files = [...page.matchAll(/download="([^"]+)" href="data:[^,]+;base64,([^"]+)"/g)]
+  const [runs, cases, json] = files.map(([, , base64]) => Buffer.from(base64!, 'base64'))
+  t.strictSame(
+    files.map(([, name]) => name),
+    ['buses-runs.csv', 'buses-cases.csv', 'buses.json.gz'],
+  )
+  t.equal(runs!.toString(), runsCsv(results))
+  t.equal(cases!.toString(), casesCsv(analyse(results)))
+  t.strictSame(parseReportJson('x', gunzipSync(json!).toString()), results)
 })
 
 t.test('the same results give the same page', async (t) => {

@@ -55,5 +55,12 @@ async function renderSvg(spec: TopLevelSpec): Promise<string> {
   const view = new View(parse(compiled), { renderer: 'none' })
   const svg = await view.toSVG()
   view.finalize()
-  return svg
+  return svg.replace(/ (?:d|transform)="[^"]*"/g, rounded)
+}
+
+/** To hundredths of a pixel: a line of hundreds of points is most of a figure. */
+function rounded(attribute: string): string {
+  return attribute.replace(/-?\d+\.\d{3,}/g, (figure) =>
+    String(Math.round(Number(figure) * 100) / 100),
+  )
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import type { Analysis } from '../analysis.ts'
 import { RULES } from '../conclusions.ts'
 import { casesCsv, runsCsv } from '../csv.ts'
@@ -76,10 +77,10 @@ function dataSection(study: StudyResults, analysis: Analysis): Section {
       what: 'each case',
     },
     {
-      name: `${idOf(study.name)}.json`,
-      type: 'application/json',
-      content: reportJson(study, analysis),
-      what: 'all of it, with the one-second samples',
+      name: `${idOf(study.name)}.json.gz`,
+      type: 'application/gzip',
+      content: gzipSync(reportJson(study, analysis)),
+      what: 'all of it, with the one-second samples; kvmio report reads it',
     },
   ]
   return {
