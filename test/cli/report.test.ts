@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { type ReportOptions, report as write } from '../../src/cli/report.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { recordEnd, recordStart } from '../../src/journal/runs.ts'
 import { endBlock, openBlock, recordStudy } from '../../src/journal/studies.ts'
@@ -123,39 +124,52 @@ t.test('what cannot be is said', async (t) => {
   const directory = await hostWith(t, ['paper-buses', 'paper-lvm', 'demo'])
   await writeFile(join(directory, 'bad.json'), '{}')
   await writeFile(join(directory, 'bad.json.gz'), '{}')
-  const bad: [words: string[], code: number, message: RegExp][] = [
+  const configFile = join(directory, 'kvmio.yaml')
+  const none = `no study nonesuch; ${configFile} has none, and ${directory}/studies the suites paper`
+  const at = (file: string) => join(directory, file)
+  const bad: [studies: string[], options: Partial<ReportOptions>, name: string, message: string][] =
     [
-      ['nonesuch'],
-      2,
-      /^no study nonesuch; .* has none, and .*studies the suites paper; the journal has demo, paper-lvm, paper-buses\n$/,
-    ],
-    [['a', 'b', 'c'], 2, /^one study, or two to compare; got 3\n$/],
-    [
-      ['demo', 'demo', '--format', 'csv'],
-      2,
-      /^two studies are compared as html; json and csv are of one study\n$/,
-    ],
-    [
-      ['paper', '--format', 'csv'],
-      2,
-      /^paper is a suite; name one of its studies: paper-buses, paper-lvm\n$/,
-    ],
-    [
-      ['demo', '--format', 'pdf'],
-      2,
-      /argument 'pdf' is invalid. Allowed choices are html, json, csv/,
-    ],
-    [['none.json'], 2, /^none\.json: there is no such file\n$/],
-    [['bad.json.gz'], 1, /^bad\.json\.gz: cannot be read: incorrect header check\n$/],
-    [['bad.json'], 1, /^bad\.json: expected the format "kvmio report 1"/],
-    [
-      ['demo', '--output', 'no/such/folder.html'],
-      1,
-      /^no\/such\/folder\.html: cannot be written: /,
-    ],
-  ]
-  for (const [words, code, message] of bad) {
-    const ended = await report(directory, ...words)
-    t.match(ended, { code, stderr: message, stdout: '' }, words.join(' '))
+      [['nonesuch'], {}, 'UsageError', `${none}; the journal has demo, paper-lvm, paper-buses`],
+      [['a', 'b', 'c'], {}, 'UsageError', 'one study, or two to compare; got 3'],
+      [
+        ['demo', 'demo'],
+        { format: 'csv' },
+        'UsageError',
+        'two studies are compared as html; json and csv are of one study',
+      ],
+      [
+        ['paper'],
+        { format: 'csv' },
+        'UsageError',
+        'paper is a suite; name one of its studies: paper-buses, paper-lvm',
+      ],
+      [[at('none.json')], {}, 'UsageError', `${at('none.json')}: there is no such file`],
+      [
+        [at('bad.json.gz')],
+        {},
+        'KvmioError',
+        `${at('bad.json.gz')}: cannot be read: incorrect header check`,
+      ],
+      [
+        [at('bad.json')],
+        {},
+        'KvmioError',
+        `${at('bad.json')}: expected the format "kvmio report 1" that kvmio report --format json writes, found none`,
+      ],
+      [
+        ['demo'],
+        { output: at('no/such.html') },
+        'KvmioError',
+        `${at('no/such.html')}: cannot be written: ENOENT: no such file or directory, open '${at('no/such.html')}'`,
+      ],
+    ]
+  const log = { level: 'info', format: 'text' } as const
+  for (const [studies, options, name, message] of bad) {
+    const all = { configFile, log, studies, format: 'html', ...options } as const
+    await t.rejects(write(all), { name, message })
   }
+  t.match(await report(directory, 'demo', '--format', 'pdf'), {
+    code: 2,
+    stderr: /argument 'pdf' is invalid. Allowed choices are html, json, csv/,
+  })
 })
