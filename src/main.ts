@@ -3,17 +3,22 @@ import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
 import { doctor } from './cli/doctor.ts'
 import { init } from './cli/init.ts'
+import { exportJournal } from './cli/journal-export.ts'
 import { addCommonOptions, addServeOptions, commonOptions, serveOptions } from './cli/options.ts'
+import { pause, resume } from './cli/pause.ts'
 import { plan } from './cli/plan.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
-import { ConfigError, KvmioError, UsageError } from './lib/errors.ts'
+import { ConfigError, codeOf, KvmioError, UsageError } from './lib/errors.ts'
 import { createLog } from './lib/log.ts'
 
 // The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
 const FAILED = 1
 const BAD_USAGE = 2
+
+const SUITES = 'a suite, such as paper or studies/paper.yaml#buses'
+const STUDIES = `a study of the config, or ${SUITES}`
 
 const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -23,6 +28,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     ending.abort(signal)
   })
 }
+
+process.stdout.on('error', (error) => {
+  if (codeOf(error) === 'EPIPE') process.exit(0) // whoever reads it has enough, as head(1)
+  throw error
+})
 
 const program = new Command('kvmio')
   .description(
@@ -40,18 +50,56 @@ addServeOptions(
 })
 
 addServeOptions(program.command('run').description('run studies and print what they came to'))
-  .argument('<study...>')
+  .argument('<study...>', STUDIES)
   .option('--once', 'one block: each case once')
+  .option('--only <pattern>', 'only cases of this name, in which * stands for any characters')
+  .option('--fail-fast', 'end with the first run that fails')
   .action(async (studies, flags) => {
-    const options = { ...serveOptions(flags), studies, blocks: flags.once ? 1 : undefined }
+    const options = {
+      ...serveOptions(flags),
+      studies,
+      blocks: flags.once ? 1 : undefined,
+      only: flags.only as string | undefined,
+      failFast: flags.failFast === true,
+      command: ['kvmio', ...process.argv.slice(2)].join(' '),
+    }
     const passed = await runStudies(options, createLog(options.log), ending.signal)
     if (!passed) process.exitCode = FAILED
   })
 
+addCommonOptions(program.command('pause').description('let studies wait before their next run'))
+  .argument('<study...>')
+  .action((studies, flags) => pause({ ...commonOptions(flags), studies }))
+
+addCommonOptions(program.command('resume').description('let paused studies go on'))
+  .argument('<study...>')
+  .action((studies, flags) => resume({ ...commonOptions(flags), studies }))
+
+const journal = program.command('journal').description('what the studies have come to')
+addCommonOptions(journal.command('export').description('print the runs of studies'))
+  .argument('[study...]', 'all that the journal has by default')
+  .addOption(
+    new Option('--format <format>', 'jsonl has everything, csv a row for each run')
+      .choices(['jsonl', 'csv'])
+      .default('jsonl'),
+  )
+  .option('--samples', 'with the seconds of each run (jsonl)')
+  .action((studies, flags) =>
+    exportJournal(
+      {
+        ...commonOptions(flags),
+        studies,
+        format: flags.format,
+        samples: flags.samples === true,
+      },
+      process.stdout,
+    ),
+  )
+
 addCommonOptions(
   program.command('plan').description('print the cases of studies, without starting anything'),
 )
-  .argument('[study...]')
+  .argument('[study...]', `${STUDIES}; all of the config by default`)
   .action((studies, flags) => plan({ ...commonOptions(flags), studies }))
 
 addCommonOptions(
@@ -67,9 +115,9 @@ addCommonOptions(
     await report({ ...commonOptions(flags), studies, format: flags.format, output: flags.output })
   })
 
-addCommonOptions(program.command('check').description('check the config')).action((flags) =>
-  check(commonOptions(flags)),
-)
+addCommonOptions(program.command('check').description('check the config, and suites beside it'))
+  .argument('[suite...]', SUITES)
+  .action((studies, flags) => check({ ...commonOptions(flags), studies }))
 
 addCommonOptions(program.command('doctor').description('list what this host can and cannot do'))
   .option('--json', 'as JSON')

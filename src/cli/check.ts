@@ -1,25 +1,39 @@
-import { loadConfig } from '../config/load.ts'
+import { type Config, loadConfig } from '../config/load.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
 import { planCases } from '../study/plan.ts'
 import type { CommonOptions } from './options.ts'
+import { type FoundStudy, findStudies } from './studies.ts'
 
-/** Reads the config as every command does, which throws all its mistakes, and says what it holds. */
-export async function check({ configFile }: CommonOptions): Promise<void> {
-  const { tiers, guests, studies } = await loadConfig(configFile)
-  for (const [name, study] of Object.entries(studies)) await withWorkloadText(name, study)
-  const cases = Object.values(studies).map(
-    (study) => planCases(study, guests[study.guest]!, tiers).length,
-  )
+export interface CheckOptions extends CommonOptions {
+  /** Suites to check beside the config, as findStudies() reads them. */
+  studies: readonly string[]
+}
+
+/** Reads the config, and the suites that are named, as every command does, which throws all mistakes, and says what they hold. */
+export async function check({ configFile, studies: words }: CheckOptions): Promise<void> {
+  const config = await loadConfig(configFile)
+  const { tiers, guests } = config
+  const own = await findStudies(Object.keys(config.studies), config)
   const counts = [
     count(Object.keys(tiers).length, 'tier', 'tiers'),
     count(Object.keys(guests).length, 'guest', 'guests'),
-    `${count(cases.length, 'study', 'studies')} with ${count(
-      cases.reduce((sum, n) => sum + n, 0),
-      'case',
-      'cases',
-    )}`,
+    await counted(own, config),
   ]
-  process.stdout.write(`${configFile}: good: ${counts.join(', ')}\n`)
+  const lines = [`${configFile}: good: ${counts.join(', ')}`]
+  for (const word of words) {
+    lines.push(`${word}: good: ${await counted(await findStudies([word], config), config)}`)
+  }
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+/** `7 studies with 36 cases`, whose workloads' files are there. */
+async function counted(found: readonly FoundStudy[], { tiers }: Config): Promise<string> {
+  let cases = 0
+  for (const { name, study, guest } of found) {
+    await withWorkloadText(name, study)
+    cases += planCases(study, guest, tiers).length
+  }
+  return `${count(found.length, 'study', 'studies')} with ${count(cases, 'case', 'cases')}`
 }
 
 function count(n: number, one: string, many: string): string {

@@ -1,17 +1,15 @@
 import { join } from 'node:path'
 import { KvmioError } from '../lib/errors.ts'
 import type { StudyEvent } from '../study/event.ts'
-import type { StudySummary } from '../study/runner.ts'
+import type { StudyOptions, StudySummary } from '../study/runner.ts'
 import type { ControlHandlers } from '../web/control.ts'
 import type { Engine } from './engine.ts'
 import { statusOf } from './status.ts'
 
 /** What `run` asks of the kvmio that serves. */
-export interface RunRequest {
+export interface RunRequest extends StudyOptions {
   /** As a command names it; the path of a suite is absolute. */
   study: string
-  /** How many blocks; the study's own number by default. */
-  blocks?: number
 }
 
 /** What comes back: events, and the summary last. */
@@ -27,7 +25,7 @@ export function controlHandlers(engine: Engine, ending: AbortSignal): ControlHan
     status: () => statusOf(engine),
 
     async *runs(body, signal): AsyncGenerator<RunMessage> {
-      const { study, blocks } = parseRequest(body)
+      const { study, ...options } = parseRequest(body)
       const found = await engine.findStudy(study)
       const messages: RunMessage[] = []
       let wake = Promise.withResolvers<void>()
@@ -36,7 +34,7 @@ export function controlHandlers(engine: Engine, ending: AbortSignal): ControlHan
         messages.push({ event })
         wake.resolve()
       })
-      const work = engine.runStudy(found, blocks, AbortSignal.any([signal, ending]))
+      const work = engine.runStudy(found, options, AbortSignal.any([signal, ending]))
       let ended = false
       const end = () => {
         ended = true // before the loop wakes, or it would wait for an event that never comes
@@ -59,10 +57,13 @@ export function controlHandlers(engine: Engine, ending: AbortSignal): ControlHan
 }
 
 function parseRequest(body: unknown): RunRequest {
-  const { study, blocks } = (body ?? {}) as Record<string, unknown>
+  const { study, blocks, only, failFast } = (body ?? {}) as Record<string, unknown>
   if (typeof study !== 'string') throw new KvmioError('expected the name of a study')
   if (blocks !== undefined && !(Number.isInteger(blocks) && Number(blocks) > 0)) {
     throw new KvmioError(`expected a whole number of blocks, got ${JSON.stringify(blocks)}`)
   }
-  return { study, blocks: blocks as number | undefined }
+  if (only !== undefined && typeof only !== 'string') {
+    throw new KvmioError(`expected a pattern of case names, got ${JSON.stringify(only)}`)
+  }
+  return { study, blocks: blocks as number | undefined, only, failFast: failFast === true }
 }

@@ -38,7 +38,7 @@ import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
-import { runStudy, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
@@ -80,8 +80,7 @@ export class Engine {
   ): Promise<Engine> {
     const { state, qemu } = holder.current
     await readQemuVersion(qemu.binary)
-    await mkdir(state, { recursive: true, mode: 0o711 })
-    await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
+    await takeDirectory(state)
     const lock = lockState(state)
     const engine = new Engine(
       options,
@@ -204,14 +203,14 @@ export class Engine {
   /** Runs a study on this engine's tiers. */
   async runStudy(
     { name, study: configured, guest }: FoundStudy,
-    blocks: number | undefined,
+    options: StudyOptions,
     signal: AbortSignal,
   ): Promise<StudySummary> {
     const study = await withWorkloadText(name, configured)
     const hash = studyHash(study, guest)
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
-    return await runStudy({ name, study, guest, hash, blocks }, this.#studyContext(), signal)
+    return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
   }
 
   /** Sees a run of a killed kvmio to its end. */
@@ -376,6 +375,17 @@ function follow(active: ActiveStudy, event: StudyEvent): void {
 /** What one vm at a time has: a tier, a function that is passed through. */
 function leasedBy({ drives, passthrough = [] }: VmPlan): string[] {
   return [...drives.map(({ tier }) => tier), ...passthrough.map(({ pci }) => pci)]
+}
+
+async function takeDirectory(state: string): Promise<void> {
+  try {
+    await mkdir(state, { recursive: true, mode: 0o711 })
+    await chmod(state, 0o711) // others may pass through to what is theirs, and see nothing
+  } catch (error) {
+    throw new KvmioError(`the state directory cannot be used: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
 }
 
 /** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */

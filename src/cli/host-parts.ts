@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { GuestConfig } from '../config/schema.ts'
 import type { PackageSet } from '../config/workload-schema.ts'
 import type { VmContext } from '../guest/running-vm.ts'
@@ -6,6 +6,7 @@ import { type Appliance, buildAppliance } from '../guest/systems/appliance.ts'
 import { applianceAppend } from '../guest/systems/appliance-append.ts'
 import { buildDebian, type DebianSystem } from '../guest/systems/debian.ts'
 import { buildPackageDrive } from '../guest/systems/package-drive.ts'
+import { markUsed } from '../guest/systems/retention.ts'
 import { type KvmVerdict, kvmFingerprint, tryKvm } from '../host/accelerator.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -38,8 +39,18 @@ export function createHostParts(
   runAs?: number,
 ): HostParts {
   const cacheDir = join(stateDir, 'systems')
-  const appliance = once(() => buildAppliance({ cacheDir, log: vm.log }))
-  const debian = once(() => buildDebian({ cacheDir, log: vm.log }))
+  const use = async <T>(built: T, file: string): Promise<T> => {
+    await markUsed(dirname(file))
+    return built
+  }
+  const appliance = once(async () => {
+    const built = await buildAppliance({ cacheDir, log: vm.log })
+    return await use(built, built.kernel)
+  })
+  const debian = once(async () => {
+    const built = await buildDebian({ cacheDir, log: vm.log })
+    return await use(built, built.image)
+  })
 
   const fingerprint = once(async () =>
     kvmFingerprint(vm.procRoot, await readQemuVersion(vm.binary)),
@@ -73,7 +84,10 @@ export function createHostParts(
 
   return {
     appliance,
-    packageDrive: (packages) => buildPackageDrive({ cacheDir, packages, log: vm.log }),
+    packageDrive: async (packages) => {
+      const image = await buildPackageDrive({ cacheDir, packages, log: vm.log })
+      return await use(image, image)
+    },
     debian,
     knownKvm,
     kvm,

@@ -1,61 +1,88 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, loadConfig } from '../config/load.ts'
+import { withWorkloadText } from '../config/workload-text.ts'
 import type { KvmVerdict } from '../host/accelerator.ts'
 import { lackOf, needsOf } from '../host/needs.ts'
 import type { Probing } from '../host/probing.ts'
 import { Journal } from '../journal/journal.ts'
+import { runSeconds } from '../journal/measures.ts'
 import { UsageError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { formatBytes } from '../lib/quantities.ts'
+import { tierRoom } from '../storage/tier-room.ts'
+import { expectedTimes, RULE } from '../study/expected-time.ts'
+import { studyHash } from '../study/identity.ts'
 import { type CasePlan, planCases } from '../study/plan.ts'
 import { spaceNeeded } from '../study/space.ts'
 import { createHostParts } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { CommonOptions } from './options.ts'
-import { table } from './table.ts'
+import { planText, type StudyPlan, sumText } from './plan-text.ts'
+import { type FoundStudy, findStudies } from './studies.ts'
 
 const PROC = '/proc'
+const SYS = '/sys'
 
 export interface PlanOptions extends CommonOptions {
-  /** All of the config when none is named. */
+  /** As findStudies() reads them; all of the config when none is named. */
   studies: readonly string[]
 }
 
-/** Prints what a study would run and what of it this host cannot, without starting anything. */
-export async function plan({ configFile, studies: names }: PlanOptions): Promise<void> {
+/**
+ * Prints what a study would run and what of it this host cannot, without starting anything. Throws when the images of one
+ * can come to take more than a tier has.
+ */
+export async function plan({ configFile, studies: words }: PlanOptions): Promise<void> {
   const config = await loadConfig(configFile)
-  const { studies, guests, tiers } = config
-  const probing = await hostOf(config)
-  const chosen = names.length > 0 ? names : Object.keys(studies)
-  for (const name of chosen) {
-    const study = studies[name]
-    if (!study) {
-      throw new UsageError(
-        `no study ${name}; ${configFile} has ${Object.keys(studies).join(', ') || 'none'}`,
-      )
-    }
-    const planned = planCases(study, guests[study.guest]!, tiers)
-    const cases = await Promise.all(planned.map((point) => withHost(point, config, probing)))
-    const factors = Object.keys(study.factors)
-    const rows = cases.map((point) => [
-      point.name,
-      ...factors.map((factor) => String(point.factors[factor])),
-      point.skip === undefined ? '' : `skipped: ${point.skip}`,
-    ])
-    const blocks =
-      study.schedule === 'continuous' ? 'block after block without end' : `${study.blocks} blocks`
-    const space = [...spaceNeeded(cases)].map(([tier, bytes]) => `${formatBytes(bytes)} on ${tier}`)
-    process.stdout.write(
-      [
-        `study ${name}: guest ${study.guest}, ${vmsOf(cases)} at once, ${study.workload.kind}, ${blocks}`,
-        table(['case', ...factors, ''], rows),
-        `space at the most: ${space.join(', ') || 'none'}`,
-        '',
-        '',
-      ].join('\n'),
-    )
+  const found = await findStudies(words.length > 0 ? words : Object.keys(config.studies), config)
+  using journal = await openJournal(config.state)
+  const probing = await hostOf(config, journal?.journal)
+  const plans: StudyPlan[] = []
+  for (const study of found) {
+    const planned = await planOf(study, config, probing, journal?.journal)
+    process.stdout.write(planText(planned))
+    plans.push(planned)
   }
+  if (plans.length > 1) process.stdout.write(sumText(plans))
+  if (plans.some(({ times }) => [...times.values()].some(({ from }) => from === 'rule'))) {
+    process.stdout.write(`rule: ${RULE}\n`)
+  }
+  const problems = plans.flatMap(spaceProblems)
+  if (problems.length > 0) throw new UsageError(problems.join('\n'))
+}
+
+async function planOf(
+  { name, study: configured, guest }: FoundStudy,
+  config: Config,
+  probing: Probing,
+  journal: Journal | undefined,
+): Promise<StudyPlan> {
+  const study = await withWorkloadText(name, configured)
+  const planned = planCases(study, guest, config.tiers)
+  const cases = await Promise.all(planned.map((point) => withHost(point, config, probing)))
+  const past = journal ? runSeconds(journal, name, studyHash(study, guest)) : []
+  const context = { stateDir: config.state, procRoot: PROC, sysRoot: SYS }
+  const space = [...spaceNeeded(cases)].map(async ([tier, neededBytes]) => {
+    return { tier, neededBytes, availableBytes: await tierRoom(tier, config.tiers[tier]!, context) }
+  })
+  return {
+    name,
+    study,
+    cases,
+    times: expectedTimes(cases, past, config.tiers),
+    space: await Promise.all(space),
+  }
+}
+
+function spaceProblems({ name, space }: StudyPlan): string[] {
+  return space.flatMap(({ tier, neededBytes, availableBytes }) =>
+    availableBytes === undefined || neededBytes <= availableBytes
+      ? []
+      : [
+          `study ${name}: its images can come to take ${formatBytes(neededBytes)} on tier ${tier}, which has ${formatBytes(availableBytes)}`,
+        ],
+  )
 }
 
 async function withHost(point: CasePlan, { tiers }: Config, probing: Probing): Promise<CasePlan> {
@@ -64,28 +91,32 @@ async function withHost(point: CasePlan, { tiers }: Config, probing: Probing): P
 }
 
 /** This host as far as it is known at once: whether KVM boots guests is not tried for a plan. */
-async function hostOf({ state, qemu }: Config): Promise<Probing> {
-  const verdict = await knownKvm(state, qemu.binary).catch(() => undefined)
+async function hostOf({ state, qemu }: Config, journal: Journal | undefined): Promise<Probing> {
+  const verdict = journal && (await knownKvm(state, qemu.binary, journal).catch(() => undefined))
   const kvm = verdict && (async () => verdict)
-  const host = { stateDir: state, binary: qemu.binary, procRoot: PROC, sysRoot: '/sys', kvm }
+  const host = { stateDir: state, binary: qemu.binary, procRoot: PROC, sysRoot: SYS, kvm }
   return await createHostProbing(host)
 }
 
-async function knownKvm(stateDir: string, binary: string): Promise<KvmVerdict | undefined> {
-  const file = join(stateDir, 'journal.sqlite')
-  await access(file) // to open it would make it
-  const journal = new Journal(file)
-  try {
-    const context = { procRoot: PROC, binary, log: silentLog, now: () => 0 }
-    return await createHostParts(stateDir, journal, context).knownKvm()
-  } finally {
-    journal.close()
-  }
+async function knownKvm(
+  stateDir: string,
+  binary: string,
+  journal: Journal,
+): Promise<KvmVerdict | undefined> {
+  const context = { procRoot: PROC, binary, log: silentLog, now: () => 0 }
+  return await createHostParts(stateDir, journal, context).knownKvm()
 }
 
-/** `2`, or `1 to 8` where the cases differ. */
-function vmsOf(cases: readonly CasePlan[]): string {
-  const numbers = cases.map(({ study }) => study.vms)
-  const [least, most] = [Math.min(...numbers), Math.max(...numbers)]
-  return least === most ? `${most}` : `${least} to ${most}`
+/** Undefined when there is none yet: to open it would make it. */
+async function openJournal(
+  stateDir: string,
+): Promise<(Disposable & { journal: Journal }) | undefined> {
+  const file = join(stateDir, 'journal.sqlite')
+  try {
+    await access(file)
+  } catch {
+    return undefined
+  }
+  const journal = new Journal(file)
+  return { journal, [Symbol.dispose]: () => journal.close() }
 }

@@ -1,21 +1,23 @@
 import { loadConfig } from '../config/load.ts'
 import { ConfigHolder } from '../config/watch.ts'
 import type { Log } from '../lib/log.ts'
-import type { StudySummary } from '../study/runner.ts'
+import type { RunSummary } from '../study/event.ts'
+import type { StudyOptions, StudySummary } from '../study/runner.ts'
 import { callControl } from '../web/control.ts'
 import { controlPath, type RunMessage, type RunRequest } from './control.ts'
 import { Engine } from './engine.ts'
+import { prune } from './keeping.ts'
 import { listenWeb } from './listen.ts'
 import type { ServeOptions } from './options.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { runTable, TABLE_NOTE } from './run-table.ts'
 import { type FoundStudy, findStudies } from './studies.ts'
 
-export interface RunOptions extends ServeOptions {
+export interface RunOptions extends ServeOptions, StudyOptions {
   /** As findStudies() reads them. */
   studies: readonly string[]
-  /** How many blocks of each; the study's own number by default. */
-  blocks?: number
+  /** The command as it was given, to be given again. */
+  command: string
 }
 
 /** Runs studies one after another and prints what they came to. False when a run did not pass. */
@@ -29,13 +31,11 @@ export async function runStudies(
   const progress = createProgress(process.stderr)
   try {
     const summaries =
-      (await handOver(studies, options.blocks, config.state, progress, signal)) ??
+      (await handOver(studies, options, config.state, progress, signal)) ??
       (await runHere(studies, options, log, progress, signal))
     for (const summary of summaries) process.stdout.write(report(summary))
-    return (
-      !signal.aborted &&
-      summaries.every(({ runs }) => runs.every(({ outcome }) => outcome === 'passed'))
-    )
+    if (signal.aborted) process.stderr.write(howToGoOn(options))
+    return !signal.aborted && summaries.every(({ runs }) => allPassed(runs))
   } finally {
     progress.stop()
   }
@@ -44,7 +44,7 @@ export async function runStudies(
 /** Lets the kvmio that serves this state directory do the work; undefined when there is none. */
 async function handOver(
   studies: readonly FoundStudy[],
-  blocks: number | undefined,
+  { blocks, only, failFast }: StudyOptions,
   stateDir: string,
   progress: Progress,
   signal: AbortSignal,
@@ -54,7 +54,8 @@ async function handOver(
   process.stderr.write('handed over to the kvmio that serves this state directory\n')
   const summaries: StudySummary[] = []
   for (const { reference } of studies) {
-    const body: RunRequest = { study: reference, blocks }
+    if (failFast && hasFailed(summaries)) break
+    const body: RunRequest = { study: reference, blocks, only, failFast }
     await callControl({
       path,
       method: 'POST',
@@ -86,11 +87,15 @@ async function runHere(
     try {
       engine.onEvent((event) => progress.event(event))
       const summaries: StudySummary[] = []
-      for (const run of await engine.start()) {
+      const unfinished = await engine.start()
+      await prune(engine)
+      for (const run of unfinished) {
         summaries.push({ runs: [await engine.takeUp(run, signal)], skipped: [] })
       }
+      const { blocks, only, failFast } = options
       for (const study of studies) {
-        if (!signal.aborted) summaries.push(await engine.runStudy(study, options.blocks, signal))
+        if (signal.aborted || (failFast && hasFailed(summaries))) break
+        summaries.push(await engine.runStudy(study, { blocks, only, failFast }, signal))
       }
       return summaries
     } finally {
@@ -99,6 +104,23 @@ async function runHere(
   } finally {
     await engine.close()
   }
+}
+
+/** A void run may be followed by one that passed. */
+function allPassed(runs: readonly RunSummary[]): boolean {
+  const last = new Map(runs.map(({ case: name, outcome }) => [name, outcome]))
+  return (
+    runs.every(({ outcome }) => outcome === 'passed' || outcome === 'void') &&
+    [...last.values()].every((outcome) => outcome === 'passed')
+  )
+}
+
+function hasFailed(summaries: readonly StudySummary[]): boolean {
+  return summaries.some(({ runs }) => runs.some(({ outcome }) => outcome === 'failed'))
+}
+
+function howToGoOn({ command }: RunOptions): string {
+  return `What has ended is in the journal; the run that went on is abandoned. To go on: ${command}\n`
 }
 
 function report({ runs, skipped, note }: StudySummary): string {

@@ -9,6 +9,7 @@ import { listenControl } from '../web/control.ts'
 import { controlHandlers, controlPath } from './control.ts'
 import { Engine } from './engine.ts'
 import { createEventLog } from './event-log.ts'
+import { keepPruning, prune } from './keeping.ts'
 import { listenWeb } from './listen.ts'
 import type { ServeOptions } from './options.ts'
 
@@ -34,9 +35,14 @@ export async function serve(options: ServeOptions, log: Log, signal: AbortSignal
     process.on('SIGHUP', reload)
     engine.onEvent(createEventLog(log))
     const unfinished = await engine.start()
+    await prune(engine)
     notReady = undefined
     log.info(`metrics are served at ${web.url}${options.telemetryPath}`)
-    await Promise.all([watchTiers(engine, signal), runAll(engine, unfinished, signal)])
+    await Promise.all([
+      watchTiers(engine, signal),
+      keepPruning(engine, signal),
+      runAll(engine, unfinished, signal),
+    ])
   } finally {
     process.off('SIGHUP', reload)
     await engine.close()
@@ -83,7 +89,7 @@ async function keepRunning(engine: Engine, name: string, signal: AbortSignal): P
   using _held = engine.holdStudy(name)
   while (!signal.aborted && engine.holder.current.studies[name]?.schedule !== undefined) {
     try {
-      await engine.runStudy(await engine.findStudy(name), 1, signal)
+      await engine.runStudy(await engine.findStudy(name), { blocks: 1 }, signal)
       await pause((engine.holder.current.studies[name]?.pause ?? 0) * 1000, signal)
     } catch (error) {
       if (signal.aborted) return

@@ -2,10 +2,12 @@ import { settingProblems } from './factors.ts'
 import {
   type Axis,
   axesOf,
+  countProducts,
   type Entry,
   entriesOf,
   expandMatrix,
   extendsCases,
+  MAX_CASES,
   type MatrixStudy,
   matches,
   NAME,
@@ -20,15 +22,19 @@ import type { ReadableStudy } from './vm-names.ts'
 /** What is wrong with the matrix of a study, as seen from it. */
 export function matrixProblems(study: ReadableStudy, guest: Readable<GuestConfig>): Problem[] {
   const axes = axesOf(study)
-  const problems = [
+  const problems: Problem[] = [
     ...axes.flatMap(axisProblems),
     ...once(settingsOf(study).flatMap((setting) => settingProblems(setting, guest, study))),
     ...twiceSet(study, axes),
+  ]
+  // That there are too many cases is said with their names.
+  if (countProducts(study) > MAX_CASES) return problems
+  problems.push(
     ...entriesOf(study.include).flatMap((entry, index) =>
       includeProblems(entry, ['include', index], study, axes),
     ),
     ...excludeProblems(study, axes),
-  ]
+  )
   return problems.length > 0 ? problems : referenceProblems(study)
 }
 

@@ -26,8 +26,12 @@ export interface Axis {
 /** The key of an entry of `include` that names its case. */
 export const NAME = 'name'
 
-/** The cases of a matrix: the last factor fastest, as nested loops would; what `include` adds comes last. */
+/** More would take years. */
+export const MAX_CASES = 10_000
+
+/** The cases of a matrix: the last factor fastest, as nested loops would; what `include` adds comes last. None of too many. */
 export function expandMatrix(study: MatrixStudy): MatrixPoint[] {
+  if (countProducts(study) > MAX_CASES) return []
   const axes = axesOf(study)
   const excluded = entriesOf(study.exclude)
   const products = combinations(axes).filter(

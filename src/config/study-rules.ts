@@ -35,12 +35,23 @@ export function suiteProblems(
   fullName: (name: string) => string,
 ): Problem[] {
   const studies = readableStudies(suite, fullName)
-  const others = readableStudies(config.studies, (name) => name)
+  const names = studies.map(({ name }) => name)
+  const others = readableStudies(config.studies, (name) => name).filter(
+    ({ name }) => !names.includes(name),
+  )
   return [
     ...studies.flatMap((named) => one(named, config)),
+    ...studies.flatMap(({ name, place }) =>
+      Object.hasOwn(config.studies, name) ? [taken(name, place)] : [],
+    ),
     ...sameNames([...others, ...studies]),
     ...longPaths(studies, config.state, { path: ['studies'], at: 'key' }),
   ]
+}
+
+function taken(name: string, path: Path): Problem {
+  const message = `expected a name that the config file does not use for a study, got ${name}, which it does`
+  return { path, at: 'key', message }
 }
 
 function readableStudies(

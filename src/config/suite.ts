@@ -1,4 +1,5 @@
-import { basename, dirname, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../lib/errors.ts'
 import { hasKey, settingProblems } from './factors.ts'
 import { type Config, checked, parseSource, readText, type Source } from './load.ts'
@@ -10,6 +11,7 @@ import type { StudyConfig } from './schema.ts'
 import { suiteProblems } from './study-rules.ts'
 import { derivedSuiteSchema, suiteSchema } from './study-schema.ts'
 import { name as nameSchema } from './values.ts'
+import type { ReadableStudy } from './vm-names.ts'
 
 /** Studies in a file of their own, which use the tiers and guests of a config. */
 export interface Suite {
@@ -33,10 +35,9 @@ export async function loadSuite(
   if (!isDerived(source)) return { name, studies: suiteStudies(source, name, config, parts) }
   const { base, settings, scale } = await derivation(source)
   const studies = derived(suiteStudies(base, name, config, parts), settings, scale)
-  const wrong = [
-    ...settingMistakes(settings, studies, config, parts === undefined),
-    ...suiteProblems(studies, config, (part) => fullName(name, part)),
-  ]
+  const mistakes = settingMistakes(settings, studies, config, parts === undefined)
+  const wrong =
+    mistakes.length > 0 ? mistakes : suiteProblems(studies, config, (part) => fullName(name, part))
   if (wrong.length > 0) checked(source, derivedSuiteSchema, wrong)
   return { name, studies }
 }
@@ -80,10 +81,25 @@ function suiteStudies(
   const chosen = { ...source, value: onlyParts(source, parts) }
   const given = readable(suiteSchema, chosen.value)?.studies ?? {}
   const problems = suiteProblems(given, config, (part) => fullName(suite, part))
-  const { studies } = withHint(source, config, problems, () =>
-    checked(chosen, suiteSchema, problems),
-  )
+  const lacks = problems.filter(isLack)
+  const lack = lackOf(given, source.file, config)
+  // One line says more than one for each of a dozen values.
+  if (lacks.length > 1 && lack !== undefined) {
+    const others = problems.filter((problem) => !lacks.includes(problem))
+    throw new ConfigError([...mistakesOf(chosen, others), lack])
+  }
+  const { studies } = checked(chosen, suiteSchema, problems)
   return withAbsoluteFactors(studies, dirname(resolve(source.file)))
+}
+
+function mistakesOf(source: Source, problems: readonly Problem[]): readonly string[] {
+  try {
+    checked(source, suiteSchema, problems)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
 }
 
 /** Other parts may need what the config does not have. */
@@ -99,40 +115,43 @@ function onlyParts({ value, file }: Source, parts?: readonly string[]): unknown 
   return { ...rest, studies: Object.fromEntries(chosen) }
 }
 
-/** Adds to the mistakes what a suite wants of the config, since it was written for one that has all of it. */
-function withHint<T>(
-  { file, value }: Source,
-  config: Config,
-  problems: readonly Problem[],
-  work: () => T,
-): T {
-  try {
-    return work()
-  } catch (error) {
-    const lacking = problems.length > 0 ? lackingOf(value, config) : []
-    if (!(error instanceof ConfigError) || lacking.length === 0) throw error
-    const hint = `${file} needs of ${config.file} what it does not have: ${lacking.join('; ')}`
-    throw new ConfigError([...error.problems, hint])
-  }
+/** A name of nothing in the config, that is not a misspelt one. */
+function isLack({ message }: Problem): boolean {
+  return /^expected a (tier|guest)\b/.test(message) && !message.includes('did you mean')
 }
 
-function lackingOf(value: unknown, config: Config): string[] {
-  const studies = Object.values(readable(suiteSchema, value)?.studies ?? {})
-  const guests = studies.flatMap((study) => study?.guest ?? [])
-  const tiers = studies.flatMap((study) =>
-    study
-      ? [
-          ...Object.entries(study.settings ?? {}),
-          ...settingsOf(study).map(({ key, value }) => [key, value] as const),
-        ].flatMap(([key, value]) => (/^drives\.[^.]+\.tier$/.test(key) ? [String(value)] : []))
-      : [],
-  )
-  return [...lacks('guests', guests, config.guests), ...lacks('tiers', tiers, config.tiers)]
+/** What a suite wants of the config that it does not have, since it was written for one that has all of it. */
+function lackOf(
+  studies: Record<string, ReadableStudy | undefined>,
+  file: string,
+  config: Config,
+): string | undefined {
+  const all = Object.values(studies).filter((study) => study !== undefined)
+  const tiers = all
+    .flatMap((study) => [
+      ...Object.entries(study.settings ?? {}),
+      ...settingsOf(study).map(({ key, value }) => [key, value] as const),
+    ])
+    .flatMap(([key, value]) => (/^drives\.[^.]+\.tier$/.test(key) ? [String(value)] : []))
+  const lacking = [
+    ...lacks(
+      'guest',
+      all.flatMap(({ guest }) => guest ?? []),
+      config.guests,
+    ),
+    ...lacks('tier', tiers, config.tiers),
+  ]
+  if (lacking.length === 0) return undefined
+  const beside = join(dirname(file), 'kvmio.yaml')
+  const remedy =
+    resolve(beside) !== config.file && existsSync(beside) ? `; try --config.file ${beside}` : ''
+  return `${file}: ${config.file} does not have its ${lacking.join(' and ')}${remedy}`
 }
 
 function lacks(kind: string, wanted: readonly string[], there: object): string[] {
-  const missing = [...new Set(wanted)].filter((name) => !Object.hasOwn(there, name))
-  return missing.length === 0 ? [] : [`${kind} ${missing.join(', ')}`]
+  const missing = [...new Set(wanted)].filter((name) => !Object.hasOwn(there, name)).sort()
+  if (missing.length === 0) return []
+  return [`${kind}${missing.length === 1 ? '' : 's'} ${missing.join(', ')}`]
 }
 
 /** The same studies with other values for the keys that they have, a workload's own among them. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { valueWord } from './factors.ts'
-import { axesOf, countProducts, expandMatrix, type MatrixPoint } from './matrix.ts'
+import { axesOf, countProducts, expandMatrix, MAX_CASES, type MatrixPoint } from './matrix.ts'
 import { type Path, type Problem, shown } from './problems.ts'
 import type { Readable } from './readable.ts'
 import type { StudyConfig } from './schema.ts'
@@ -11,8 +11,6 @@ import type { StudyConfig } from './schema.ts'
 const MAX_SOCKET_PATH = 107
 /** That of a DNS label, so that a vm can be called in its guest what it is called here. */
 const MAX_VM_NAME = 63
-/** More would take years. */
-const MAX_CASES = 10_000
 
 export type ReadableStudy = Readable<StudyConfig>
 

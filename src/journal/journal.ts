@@ -3,6 +3,12 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { migrate } from './schema.ts'
 
+// kvmio pause and kvmio doctor write a row beside the one that runs studies.
+const BUSY_MS = 5_000
+
+/** SQLITE_BUSY, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN: https://www.sqlite.org/rescode.html */
+const DISK_ERRORS = new Set([5, 8, 10, 11, 13, 14])
+
 export type Row = Record<string, string | number | null>
 
 /** What can be asked of a journal, whether it is open for writing or not. */
@@ -15,12 +21,14 @@ export interface JournalReader {
 export class Journal implements JournalReader {
   /** Unix seconds. */
   readonly now: () => number
+  readonly #file: string
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
 
   /** Opens or creates it. */
   constructor(file: string, now: () => number = () => Date.now() / 1000) {
     this.now = now
+    this.#file = file
     this.#db = openDatabase(file)
   }
 
@@ -31,21 +39,25 @@ export class Journal implements JournalReader {
 
   /** All that `work` writes, or nothing of it. */
   transaction<T>(work: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE')
     try {
+      this.#db.exec('BEGIN IMMEDIATE')
       const result = work()
       this.#db.exec('COMMIT')
       return result
     } catch (error) {
-      // A disk that is full has rolled it back already.
+      // A disk that is full may have rolled it back already.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      throw error
+      throw this.#worded(error)
     }
   }
 
   /** Gives the id of the row that was inserted. */
   run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#prepared(sql).run(...values).lastInsertRowid)
+    try {
+      return Number(this.#prepared(sql).run(...values).lastInsertRowid)
+    } catch (error) {
+      throw this.#worded(error)
+    }
   }
 
   get(sql: string, ...values: SQLInputValue[]): Row | undefined {
@@ -54,6 +66,13 @@ export class Journal implements JournalReader {
 
   all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#prepared(sql).all(...values) as Row[]
+  }
+
+  /** What the disk has done to it is no fault of the program, and is told as what it is. */
+  #worded(error: unknown): unknown {
+    const code = Number((error as { errcode?: unknown }).errcode) & 0xff
+    if (!DISK_ERRORS.has(code)) return error
+    return new KvmioError(`${this.#file}: cannot be written: ${messageOf(error)}`, { cause: error })
   }
 
   #prepared(sql: string): StatementSync {
@@ -72,7 +91,7 @@ function openDatabase(file: string): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
     closeSync(openSync(file, 'a', 0o600)) // SQLite gives its other files the same mode
-    db = new DatabaseSync(file, { enableForeignKeyConstraints: false })
+    db = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: BUSY_MS })
     migrate(db, file)
     // WAL: readers at any time. NORMAL: a killed process loses nothing, and no fsync disturbs what is measured.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON')

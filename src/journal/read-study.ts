@@ -200,10 +200,15 @@ function phasesOf(journal: JournalReader, vmId: number, boot: number | undefined
     return {
       phase: String(row.phase),
       uptime,
-      at: boot === undefined ? undefined : boot + uptime,
-      seconds: next && Number(next.uptime) - uptime,
+      at: boot === undefined ? undefined : rounded(boot + uptime),
+      seconds: next && rounded(Number(next.uptime) - uptime),
     }
   })
+}
+
+/** A difference of two clocks' readings has digits that neither clock has. */
+function rounded(seconds: number): number {
+  return Math.round(seconds * 1e6) / 1e6
 }
 
 function text(value: Row[string] | undefined): string | undefined {

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
 import { runSeconds } from '../journal/measures.ts'
 import type { UnfinishedRun } from '../journal/runs.ts'
 import {
@@ -13,8 +13,9 @@ import { KvmioError } from '../lib/errors.ts'
 import { runBlock } from './block.ts'
 import type { StudyContext } from './context.ts'
 import type { RunSummary } from './event.ts'
+import { expectedTimes } from './expected-time.ts'
 import { measured } from './measured.ts'
-import type { CasePlan } from './plan.ts'
+import { type CasePlan, tiersOf } from './plan.ts'
 import { resumeRun } from './run.ts'
 import { casesHere, matching } from './runnable.ts'
 import { spaceProblem } from './space.ts'
@@ -130,15 +131,16 @@ function tellProgress(
   { name, study, hash }: StudyTask,
   row: StudyRow,
   at: { due: readonly CasePlan[]; order: readonly CasePlan[]; target: number | undefined },
-  { journal, onEvent }: StudyContext,
+  context: StudyContext,
 ): void {
+  const { journal, onEvent } = context
   const { due, order, target } = at
   const ended = blocksEnded(journal, row.id)
   const left = secondsLeft({
     due: due.map(({ name }) => name),
     block: order.map(({ name }) => name),
     blocks: target === undefined ? 0 : Math.max(0, target - ended - 1),
-    past: runSeconds(journal, name, hash),
+    times: expectedTimes(order, runSeconds(journal, name, hash), tiersHere(order, context)),
     pause: study.pause,
   })
   onEvent({
@@ -151,8 +153,18 @@ function tellProgress(
           of: target * order.length,
           planned: target * order.length,
         }),
-    ...(left !== undefined && { left }),
+    left,
   })
+}
+
+function tiersHere(cases: readonly CasePlan[], { tier }: StudyContext): Record<string, TierConfig> {
+  const names = new Set(cases.flatMap(({ guest }) => tiersOf(guest)))
+  return Object.fromEntries(
+    [...names].flatMap((name) => {
+      const open = tier(name)
+      return open ? [[name, open.config]] : []
+    }),
+  )
 }
 
 /** A host on which the reference case never comes out the same measures nothing, however often it is tried. */

@@ -21,12 +21,17 @@ const EVENTS: StudyEvent[] = [
     skipped: [{ case: 'native-writeback', reason: 'drives.root: aio native needs cache none' }],
     vms: 2,
   },
+  { type: 'progress', study, done: 0, of: 4, planned: 4 },
   { type: 'waiting', study, for: 'the block of demo that runs now' },
   { type: 'run-started', ...RUN, done: 0, of: 2 },
   phase('demo-ide-raw-1', 'boot', 0),
   phase('demo-ide-raw-2', 'boot', 0),
   phase('demo-ide-raw-1', 'write', 3.456),
+  { type: 'second', study, vms: { 'demo-ide-raw-1': 94.6, 'demo-other-1': 5 } },
   { type: 'run-ended', ...RUN, outcome: 'passed', phases: {}, devices: [] },
+  { type: 'progress', study, done: 1, of: 4, planned: 4, left: 3725 },
+  { type: 'paused', study, cause: 'request', reason: 'until "kvmio resume demo"' },
+  { type: 'resumed', study },
   { type: 'run-started', ...RUN, case: 'ide-qcow2', run: 8, done: 1, of: 2 },
   phase('demo-ide-qcow2-1', 'boot', 0),
   {
@@ -39,7 +44,10 @@ const EVENTS: StudyEvent[] = [
     phases: {},
     devices: [],
   },
+  { type: 'progress', study, done: 2, of: 4, planned: 4, left: 2400 },
   { type: 'block-ended', study, block: 1 },
+  { type: 'progress', study, done: 2, of: 4, planned: 4, left: 2400 },
+  { type: 'block-ended', study, block: 2, void: 'the reference case drifted' },
 ]
 
 function liveOn(t: Test, terminal: Terminal) {
@@ -63,7 +71,7 @@ t.test('elsewhere: a plain line an event', async (t) => {
 t.test('on a terminal: a line a vm below what has happened', async (t) => {
   const terminal = new Terminal()
   const { progress, clock } = liveOn(t, terminal)
-  for (const event of EVENTS.slice(0, 6)) {
+  for (const event of EVENTS.slice(0, 8)) {
     progress.event(event)
     clock.now += 65_000
   }
@@ -72,13 +80,18 @@ t.test('on a terminal: a line a vm below what has happened', async (t) => {
     '  skipped native-writeback: drives.root: aio native needs cache none',
     'waiting for the block of demo that runs now',
     '[1/2] ide-raw: started (block 1, run 7)',
-    '  demo-ide-raw-1  write 0 ms',
-    '  demo-ide-raw-2  boot 1 min 5 s',
+    '  demo-ide-raw-1  write 1 min 5 s  95 tps',
+    '  demo-ide-raw-2  boot 2 min 10 s',
+    '  0 of 4 runs done',
   ])
   await sleep(700)
   t.strictSame(
     terminal.screen.slice(4),
-    ['  demo-ide-raw-1  write 1 min 5 s', '  demo-ide-raw-2  boot 2 min 10 s'],
+    [
+      '  demo-ide-raw-1  write 2 min 10 s  95 tps',
+      '  demo-ide-raw-2  boot 3 min 15 s',
+      '  0 of 4 runs done',
+    ],
     'drawn again by itself, in the same place',
   )
 })
@@ -88,7 +101,7 @@ t.test('no line of a vm is left over', async (t) => {
   const { progress } = liveOn(t, terminal)
   for (const event of EVENTS) {
     progress.event(event)
-    if (event.type === 'run-ended') t.match(terminal.screen.at(-1), `  ${event.case}: `)
+    if (event.type === 'run-ended') t.match(terminal.screen.at(-2), `  ${event.case}: `)
   }
   progress.stop()
   t.strictSame(terminal.screen, [
@@ -97,16 +110,19 @@ t.test('no line of a vm is left over', async (t) => {
     'waiting for the block of demo that runs now',
     '[1/2] ide-raw: started (block 1, run 7)',
     '  ide-raw: passed',
+    'study demo is paused: until "kvmio resume demo"',
+    'study demo goes on',
     '[2/2] ide-qcow2: started (block 1, run 8)',
     '  ide-qcow2: failed: vm demo-ide-qcow2-1: no space left',
     'block 1 of demo ended',
+    'block 2 of demo counts for nothing: the reference case drifted',
   ])
 })
 
 t.test('stopped in the middle, it clears what it drew', async (t) => {
   const terminal = new Terminal()
   const { progress } = liveOn(t, terminal)
-  for (const event of EVENTS.slice(2, 6)) progress.event(event)
+  for (const event of EVENTS.slice(3, 8)) progress.event(event)
   progress.stop()
   progress.stop()
   t.strictSame(terminal.screen, ['[1/2] ide-raw: started (block 1, run 7)'])

@@ -111,8 +111,12 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     tiers,
     sampler,
     studies: [
-      { name: 'demo', run: { case: 'virtio-blk-qcow2', block: 2, id: 4 } },
-      { name: 'resting' },
+      {
+        name: 'demo',
+        run: { case: 'virtio-blk-qcow2', block: 2, id: 4 },
+        progress: { done: 3, of: 24, planned: 24, left: 600 },
+      },
+      { name: 'resting', paused: 'space', progress: { done: 1, of: 4 } },
     ],
     journal: await someRuns(t),
     iostat: await recordedIostat(),
@@ -157,6 +161,7 @@ async function someRuns(t: Parameters<typeof scrapeOf>[0]) {
     ['virtio-blk-qcow2', 'passed', 0.34],
     ['virtio-blk-raw', 'passed', 12.5],
     ['ide-raw', 'failed', 99],
+    ['virtio-blk-qcow2', 'void', 99],
     ['virtio-blk-qcow2', undefined, 99],
   ] as const
   for (const [index, [caseName, outcome, writeSeconds]] of runs.entries()) {

@@ -117,8 +117,29 @@ t.test('what failed has outcomes and no durations', async (t) => {
 
 t.test('studies that go on now', async (t) => {
   const journal = await emptyJournal(t)
-  const studies = [{ name: 'demo', run: { case: 'ide', block: 3, id: 17 } }, { name: 'resting' }]
+  const studies = [
+    {
+      name: 'demo',
+      run: { case: 'ide', block: 3, id: 17 },
+      progress: { done: 6, of: 24, planned: 24 },
+    },
+    { name: 'resting' },
+    { name: 'endless', paused: 'request' as const, progress: { done: 1, of: 4 } },
+    { name: 'full', paused: 'space' as const, progress: { done: 0, of: 0 } },
+  ]
   const samples = await createStudyCollector().collect(await scrapeOf(t, { journal, studies }))
-  t.strictSame(valuesOf(samples, m.study.running), { demo: 1, resting: 0 })
+  t.strictSame(valuesOf(samples, m.study.running), { demo: 1, resting: 0, endless: 0, full: 0 })
+  t.strictSame(valuesOf(samples, m.study.planned), { demo: 24 }, 'of one with an end')
+  t.strictSame(valuesOf(samples, m.study.progress), { demo: 0.25, endless: 0.25 })
+  t.strictSame(valuesOf(samples, m.study.paused), {
+    'demo request': 0,
+    'demo space': 0,
+    'resting request': 0,
+    'resting space': 0,
+    'endless request': 1,
+    'endless space': 0,
+    'full request': 0,
+    'full space': 1,
+  })
   t.strictSame(valuesOf(samples, m.runInfo), { 'demo ide 3 17': 1 })
 })

@@ -114,14 +114,39 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
 
   // Single keys.
   [
+    'an age beyond ten years',
+    'retention: { samples: { age: 9000d } }\n',
+    '1:30: retention.samples.age: expected at most 3650d, got "9000d"',
+  ],
+  [
+    'an age without a unit',
+    'retention: { images: { age: 90 } }\n',
+    '1:29: retention.images.age: expected a duration with a unit, such as 10ms, 30s or 5m, got 90',
+  ],
+  [
+    'a floor in per cent',
+    'freeSpaceFloor: 5%\n',
+    '1:17: freeSpaceFloor: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got "5%"',
+  ],
+  [
+    'neighbours as a number',
+    study('    workload: { idle: {} }\n    neighbours: 0.05'),
+    '9:17: studies.demo.neighbours: expected a share in per cent, such as 5% or 2.5%, got 0.05',
+  ],
+  [
+    'no try',
+    study('    workload: { idle: {} }\n    tries: 0'),
+    '9:12: studies.demo.tries: expected a whole number from 1 to 20, got 0',
+  ],
+  [
     'an unknown key',
     'stat: .kvmio\n',
-    '1:1: stat: unknown key; known keys are state, qemu, tiers, guests, studies; did you mean state?',
+    '1:1: stat: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies; did you mean state?',
   ],
   [
     'an unknown key like no other',
     'prometheus: {}\n',
-    '1:1: prometheus: unknown key; known keys are state, qemu, tiers, guests, studies',
+    '1:1: prometheus: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies',
   ],
   [
     'an unknown key of a drive',
@@ -131,7 +156,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a key that is a number',
     '1: 2\n',
-    '1:1: 1: unknown key; known keys are state, qemu, tiers, guests, studies',
+    '1:1: 1: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies',
   ],
   [
     'nothing where tiers belong',
@@ -933,6 +958,130 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     'a value that is called like another',
     factors('{ system.append: [a=1, a 1] }').replace('{ drives', '{ system: { kernel: k }, drives'),
     '9:37: studies.demo.factors.system.append[1]: expected values with names of their own, got "a 1" after "a=1"',
+  ],
+  [
+    'names for what varies together, with a path for a name',
+    factors('{ drives.root: { a: { vcpus: 1 }, b: { vcpus: 2 } } }'),
+    '9:16: studies.demo.factors.drives.root: expected a plain name for what varies together, such as image, got "drives.root"',
+  ],
+  [
+    'a factor that is neither a list nor a mapping',
+    factors('{ vcpus: 2 }'),
+    '9:23: studies.demo.factors.vcpus: expected a list of values, or a mapping of names to values, got 2',
+  ],
+  [
+    'a wrong value below a name',
+    factors('{ image: { old: { drives.root.bus: ide }, new: { drives.root.bus: virtoi } } }'),
+    '9:80: studies.demo.factors.image.new.drives.root.bus: expected virtio-blk, virtio-scsi, ide, sata, scsi, pvscsi or nvme, got "virtoi"',
+  ],
+  [
+    'a wrong key below a name',
+    factors('{ image: { old: { drives.root.bus: ide }, new: { drives.root.buss: ide } } }'),
+    '9:63: studies.demo.factors.image.new.drives.root.buss: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "buss"; did you mean bus?',
+  ],
+  [
+    'a named value of no key',
+    factors('{ memroy: { small: 128MiB } }'),
+    '9:16: studies.demo.factors.memroy: expected a key of the guest or the study: system, memory, balloon, vcpus, accel, deadlines, drives, workload, vms, stagger or hostCache, got "memroy"; did you mean memory?',
+  ],
+  [
+    'one key in two factors',
+    factors('{ vcpus: [1, 2], size: { one: { vcpus: 1 }, two: { vcpus: 2 } } }'),
+    '9:46: studies.demo.factors.size.one.vcpus: expected vcpus in one place, got it in factor vcpus too',
+  ],
+  [
+    'a key that all cases have and one factor too',
+    factors('{ vcpus: [1, 2] }\n    settings: { vcpus: 4 }'),
+    '9:16: studies.demo.factors.vcpus: expected vcpus in one place, got it in settings too',
+  ],
+  [
+    'a setting of no key',
+    factors('{ vcpus: [1, 2] }\n    settings: { drives.root.cahce: none }'),
+    '10:17: studies.demo.settings.drives.root.cahce: expected a key of drives.root: tier, passthrough, bus, format, size, preallocation, clusterSize, lazyRefcounts, extendedL2, backing, cache, aio, discard, detectZeroes, iothread, queues or throttle, got "cahce"; did you mean cache?',
+  ],
+  [
+    'an exclude of no factor',
+    factors('{ vcpus: [1, 2] }\n    exclude: [{ vcpu: 1 }]'),
+    '10:17: studies.demo.exclude[0].vcpu: expected a factor: vcpus, got "vcpu"; did you mean vcpus?',
+  ],
+  [
+    'an exclude of no value',
+    factors('{ vcpus: [1, 2] }\n    exclude: [{ vcpus: 3 }]'),
+    '10:24: studies.demo.exclude[0].vcpus: expected a value of vcpus: 1 or 2, got 3',
+  ],
+  [
+    'an exclude of what is excluded already',
+    factors('{ vcpus: [1, 2] }\n    exclude: [{ vcpus: 1 }, { vcpus: 1 }]'),
+    '10:29: studies.demo.exclude[1]: expected values of a case that is left, got those of none',
+  ],
+  [
+    'an exclude of everything',
+    factors('{ vcpus: [1] }\n    exclude: [{ vcpus: 1 }]'),
+    '10:5: studies.demo.exclude: expected to leave one case at the least, got every case excluded',
+  ],
+  [
+    'an include of no value of a name',
+    factors(
+      '{ image: { raw: { drives.root.format: raw } } }\n    include: [{ image: rwa, vcpus: 2 }]',
+    ),
+    '10:24: studies.demo.include[0].image: expected a value of image: raw, got "rwa"; did you mean raw?',
+  ],
+  [
+    'an include of a key that the factor sets',
+    factors(
+      '{ image: { raw: { drives.root.format: raw } } }\n    include: [{ image: raw, drives.root.format: qcow2 }]',
+    ),
+    '10:29: studies.demo.include[0].drives.root.format: expected drives.root.format in one place, got it in factor image too',
+  ],
+  [
+    'an include with a wrong name',
+    factors('{ vcpus: [1, 2] }\n    include: [{ name: A B, vcpus: 3 }]'),
+    '10:23: studies.demo.include[0].name: expected a name of at most 48 lower-case letters, digits and dashes, got "A B"',
+  ],
+  [
+    'an include of nothing',
+    factors('{ vcpus: [1, 2] }\n    include: [{}]'),
+    '10:15: studies.demo.include[0]: expected at least one key, got an empty mapping',
+  ],
+  [
+    'an include of a wrong value',
+    factors('{ vcpus: [1, 2] }\n    include: [{ vcpus: 3, memory: 1 }]'),
+    '10:35: studies.demo.include[0].memory: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got 1',
+  ],
+  [
+    'an include of a case that is there',
+    factors('{ vcpus: [1, 2] }\n    include: [{ name: "2", vcpus: 2 }]'),
+    '6:3: studies.demo: expected cases with names of their own, got demo-2 twice',
+  ],
+  [
+    'a reference that is no case',
+    factors('{ drives.root.bus: [ide, sata] }\n    reference: stata'),
+    '10:16: studies.demo.reference: expected a case: ide or sata, got "stata"; did you mean sata?',
+  ],
+  [
+    'a wrong drift of the reference',
+    factors('{ drives.root.bus: [ide, sata] }\n    reference: { case: ide, drift: 5 }'),
+    '10:36: studies.demo.reference.drift: expected a share in per cent, such as 5% or 2.5%, got 5',
+  ],
+  [
+    'a measure that no run has',
+    factors('{ drives.root.bus: [ide, sata] }\n    measure: write'),
+    '10:14: studies.demo.measure: expected a phase of idle or tps: boot, idle, shutdown or tps, got "write"',
+  ],
+  [
+    'fewer blocks at the most than at the least',
+    factors('{ vcpus: [1, 2] }\n    blocks: { min: 10, max: 8 }'),
+    '10:29: studies.demo.blocks.max: expected at least min, which is 10, got 8',
+  ],
+  [
+    'a rule for blocks with a width that is none',
+    factors('{ vcpus: [1, 2] }\n    blocks: { width: 0% }'),
+    '10:22: studies.demo.blocks.width: expected at least 0.1%, got "0%"',
+  ],
+  [
+    'a number of blocks as text',
+    factors('{ vcpus: [1, 2] }\n    blocks: six'),
+    '10:13: studies.demo.blocks: expected a whole number from 1 to 10000, or a mapping with min, max and width, got "six"',
   ],
   [
     'too many cases',

@@ -139,6 +139,11 @@ studies:
     file: FILE,
     state: '/lab/.kvmio',
     qemu: { binary: '/lab/bin/qemu', user: 61177 },
+    retention: {
+      samples: { age: 90 * 86_400, size: 2 ** 30 },
+      images: { age: 90 * 86_400 },
+    },
+    freeSpaceFloor: 2 * 2 ** 30,
     tiers: { local: { directory: '/images' } },
     guests: {
       own: {
@@ -179,6 +184,7 @@ studies:
         exclude: [],
         blocks: { min: 6, max: 6 },
         pause: 10,
+        tries: 3,
       },
     },
   })
@@ -222,6 +228,17 @@ t.test('whatever the file holds, only a ConfigError comes of it', async () => {
   const keys = fc.oneof(
     fc.constantFrom(
       ...['state', 'qemu', 'tiers', 'guests', 'studies', 'local', 'drives', 'root', 'tier', 'size'],
+      ...[
+        'include',
+        'exclude',
+        'settings',
+        'reference',
+        'case',
+        'blocks',
+        'image',
+        'name',
+        'measure',
+      ],
       ...['guest', 'workload', 'idle', 'factors', 'drives.root.bus', 'memory', 'system', 'vms'],
       ...[
         'boot-write-shutdown',
@@ -236,7 +253,18 @@ t.test('whatever the file holds, only a ConfigError comes of it', async () => {
     fc.string(),
   )
   const leaves = fc.oneof(
-    fc.constantFrom('local', 'student', 'root', '1GiB', '-1GiB', '10ms', 'appliance', 'ide', '/'),
+    fc.constantFrom(
+      'local',
+      'student',
+      'root',
+      'only',
+      '1GiB',
+      '-1GiB',
+      '10ms',
+      'appliance',
+      'ide',
+      '/',
+    ),
     fc.string(),
     fc.double(),
     fc.boolean(),

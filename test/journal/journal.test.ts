@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -410,51 +408,4 @@ t.test('a reader sees whole runs while a writer is at work', async (t) => {
   const second = new Journal(file)
   t.equal(blockRuns(second, block.id).length, 50, 'as doctor does')
   second.close()
-})
-
-const KILLS = 20
-
-function missingFrom(set: ReadonlySet<number>, wanted: ReadonlySet<number>): number[] {
-  return [...wanted].filter((value) => !set.has(value))
-}
-
-t.test('a writer that is killed at any moment loses no finished run', async (t) => {
-  const file = await journalFile(t)
-  const script = join(import.meta.dirname, 'write-runs.ts')
-  let kept = new Set<number>()
-  for (let kill = 0; kill < KILLS; kill++) {
-    const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'pipe', 'inherit'] })
-    t.teardown(() => child.kill('SIGKILL'))
-    const told = new Set<number>()
-    let timer: NodeJS.Timeout | undefined
-    const lines = (async () => {
-      for await (const chunk of child.stdout.setEncoding('utf8')) {
-        for (const line of String(chunk).split('\n')) if (line) told.add(Number(line))
-        // Counted from its first word, since how long Node takes to start says nothing.
-        if (timer === undefined) timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * 40)
-      }
-    })()
-    const [, signal] = await once(child, 'close')
-    await lines
-    t.equal(signal, 'SIGKILL', `after ${told.size} runs`)
-    const journal = new Journal(file)
-    const ended = rows(file, "SELECT id FROM runs WHERE outcome = 'passed'") as { id: number }[]
-    const ids = ended.map(({ id }) => id)
-    const now = new Set(ids)
-    t.strictSame(missingFrom(now, kept), [], 'what was there is there')
-    t.strictSame(missingFrom(now, told), [], 'each run that was said to have ended has')
-    t.ok(unfinishedRuns(journal).length <= 1, 'at most the one that went on has not')
-    for (const { id, vms } of unfinishedRuns(journal)) {
-      t.equal(vms.length, 2, 'a run is there with all its vms or not at all')
-      recordEnd(journal, id, { outcome: 'abandoned', reason: 'killed' })
-    }
-    t.equal(runCounts(journal).find(({ outcome }) => outcome === 'passed')?.runs ?? 0, ids.length)
-    // Each run has a case of its own: a finished one never comes a second time.
-    const cases = rows(file, "SELECT DISTINCT case_name FROM runs WHERE outcome = 'passed'")
-    t.equal(cases.length, ids.length, 'none counts twice')
-    t.strictSame(rows(file, 'PRAGMA integrity_check'), [{ integrity_check: 'ok' }])
-    journal.close()
-    kept = now
-  }
-  t.ok(kept.size > KILLS, `${kept.size} runs in all`)
 })

@@ -1,7 +1,7 @@
 import { deepEqual, notDeepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { planCases, shuffled, tiersOf } from '../../src/study/plan.ts'
+import { blockOrder, planCases, shuffled, tiersOf } from '../../src/study/plan.ts'
 import { spaceNeeded } from '../../src/study/space.ts'
 import { planVms } from '../../src/study/vm-plans.ts'
 import { drive, guest, study } from './configs.ts'
@@ -221,4 +221,54 @@ t.test('space: the case that takes most, of those that run', async (t) => {
   const needed =
     spaceNeeded(planCases(study({ workload }), guest({ drives: both }))).get('local') ?? 0
   t.ok(needed > 2 * 2 ** 20, 'two drives of one tier add up, and qcow2 has tables of its own')
+})
+
+t.test('the reference runs at the start, in the middle and at the end of each block', async (t) => {
+  const cases = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({ name: index === 0 ? 'ref' : `c${index}` }))
+  const order = (count: number) => blockOrder(cases(count), 'ref', 1, 1).map(({ name }) => name)
+  t.strictSame(order(1), ['ref'])
+  t.strictSame(order(2), ['ref', 'c1', 'ref'])
+  t.match(order(3), ['ref', /^c/, 'ref', /^c/, 'ref'])
+  fc.assert(
+    fc.property(fc.integer({ min: 3, max: 40 }), SEED, BLOCK, (count, seed, block) => {
+      const names = blockOrder(cases(count), 'ref', seed, block).map(({ name }) => name)
+      const places = names.flatMap((name, index) => (name === 'ref' ? [index] : []))
+      deepEqual(places.length, 3)
+      deepEqual([places[0], places[2]], [0, names.length - 1])
+      // As many before the middle as after it, or one more.
+      const [before, after] = [places[1]! - 1, names.length - 2 - places[1]!]
+      deepEqual(before - after, (count - 1) % 2)
+      deepEqual(
+        names.filter((name) => name !== 'ref').sort(),
+        cases(count)
+          .slice(1)
+          .map(({ name }) => name)
+          .sort(),
+      )
+      deepEqual(
+        names,
+        blockOrder(cases(count), 'ref', seed, block).map(({ name }) => name),
+      )
+    }),
+  )
+})
+
+t.test('without a reference, or when it is skipped, the cases are shuffled', async (t) => {
+  const cases = [{ name: 'a' }, { name: 'b' }, { name: 'c' }]
+  t.strictSame(blockOrder(cases, undefined, 5, 2), shuffled(cases, 5, 2))
+  t.strictSame(blockOrder(cases, 'gone', 5, 2), shuffled(cases, 5, 2))
+})
+
+t.test('what the study sets comes first, then what the case does', async (t) => {
+  const settings = { memory: '256MiB', 'drives.root.bus': 'ide', 'workload.idle.time': '5s' }
+  const factors = { image: { raw: { 'drives.root.format': 'raw' }, qcow2: { vcpus: 2 } } }
+  const workload = { kind: 'idle' as const, time: 1 }
+  const cases = planCases(study({ settings, factors, workload }), guest())
+  const base = { memory: 256 * 2 ** 20, drives: { root: { bus: 'ide' } } }
+  t.match(cases, [
+    { name: 'raw', guest: { ...base, vcpus: 1 }, study: { workload: { time: 5 } } },
+    { name: 'qcow2', guest: { ...base, vcpus: 2 }, study: { workload: { time: 5 } } },
+  ])
+  t.equal(cases[0]?.guest.drives.root?.format, 'raw')
 })
