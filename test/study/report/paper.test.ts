@@ -1,4 +1,9 @@
+import { join } from 'node:path'
 import t from 'tap'
+import { findStudies } from '../../../src/cli/studies.ts'
+import { loadConfig } from '../../../src/config/load.ts'
+import type { ImageDriveConfig } from '../../../src/config/passthrough.ts'
+import { planCases } from '../../../src/study/plan.ts'
 import { analyse } from '../../../src/study/report/analysis.ts'
 import { paperPart } from '../../../src/study/report/paper.ts'
 import { constructedCase, constructedStudy, noise } from './constructed-study.ts'
@@ -125,4 +130,37 @@ t.test('only cases that are alike in all else are held against each other', asyn
     [],
   ])
   t.match(claims[2]!.shows[0]!.sentence, /; below the published 5\.00$/)
+})
+
+t.test('the suite that is shipped has the cases that the claims are about', async (t) => {
+  const folder = join(import.meta.dirname, '../../../studies')
+  const config = await loadConfig(join(folder, 'kvmio.yaml'))
+  for (const suite of ['paper', 'paper-small']) {
+    const studies = await findStudies([join(folder, `${suite}.yaml`)], config)
+    t.equal(studies.length, 7, suite)
+    for (const { name, study, guest } of studies) {
+      const cases = planCases(study, guest, config.tiers).map((point) => {
+        const {
+          tier: tierName,
+          bus,
+          format,
+          preallocation,
+          cache,
+        } = point.guest.drives.root as ImageDriveConfig
+        const tier = config.tiers[tierName]!
+        const mount = tier.filesystem?.mount ?? []
+        return constructedCase(point.name, {
+          ...{ bus, format, preallocation, cache },
+          filesystem: tier.filesystem?.type,
+          volume: tier.volumeGroup !== undefined,
+          hostCache: point.study.hostCache,
+          ...(mount.length > 0 && { mountOptions: mount.join(',') }),
+        })
+      })
+      const results = constructedStudy(name, cases, 1, () => 10)
+      const { paper } = analyse(results)
+      t.ok(paper, `${name} is a part of the paper`)
+      for (const { found, shows } of paper!.claims) t.not(shows.length, 0, `${name}: ${found}`)
+    }
+  }
 })
