@@ -40,7 +40,7 @@ export type Claim = AboveClaim | SameClaim | FigureClaim
 
 export interface PaperPart {
   name: string
-  /** `Figure 2`; the article's part has none. */
+  /** `Figure 2 of the paper`; the article's part has none. */
   figure: string
   title: string
   measure: MeasureName
@@ -57,7 +57,7 @@ const PREALLOCATED = ['metadata']
 const PARTS: readonly PaperPart[] = [
   {
     name: 'buses',
-    figure: 'Figure 2',
+    figure: 'Figure 2 of the paper',
     title: 'Buses',
     measure: 'load',
     setting: `An installation of CentOS 6.3 onto 5 GB of qcow2; ${DESKTOP}`,
@@ -71,7 +71,7 @@ const PARTS: readonly PaperPart[] = [
   },
   {
     name: 'ide-optimizations',
-    figure: 'Figure 3',
+    figure: 'Figure 3 of the paper',
     title: 'Image formats on IDE',
     measure: 'load',
     setting: `The same installation on IDE; ${DESKTOP}`,
@@ -94,7 +94,7 @@ const PARTS: readonly PaperPart[] = [
   },
   {
     name: 'virtio-optimizations',
-    figure: 'Figure 4',
+    figure: 'Figure 4 of the paper',
     title: 'Image formats on virtio',
     measure: 'load',
     setting: `The same installation on virtio; ${SERVER}`,
@@ -125,7 +125,7 @@ const PARTS: readonly PaperPart[] = [
   },
   {
     name: 'ext4',
-    figure: 'Figure 5',
+    figure: 'Figure 5 of the paper',
     title: 'ext4: first run, second run, sync mount',
     measure: 'tps',
     setting: `Boot, write 2 GB, wait 100 s, shut down: close to 150 s; ${SERVER}`,
@@ -163,7 +163,7 @@ const PARTS: readonly PaperPart[] = [
   },
   {
     name: 'filesystems',
-    figure: 'Figure 6',
+    figure: 'Figure 6 of the paper',
     title: 'Filesystems under the image',
     measure: 'tps',
     setting: `The same cycle; ${SERVER}`,
@@ -179,7 +179,7 @@ const PARTS: readonly PaperPart[] = [
   },
   {
     name: 'lvm',
-    figure: 'Figure 7',
+    figure: 'Figure 7 of the paper',
     title: 'Filesystems and a logical volume',
     measure: 'tps',
     setting: `The same cycle; ${SERVER}`,
@@ -194,7 +194,7 @@ const PARTS: readonly PaperPart[] = [
   },
   {
     name: 'cache',
-    figure: 'The article it builds on',
+    figure: 'The article that the paper builds on',
     title: 'Cache modes',
     measure: 'load',
     setting: 'ilsistemista.net, KVM I/O slowness on RHEL 6: an installation of Debian 6',

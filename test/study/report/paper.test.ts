@@ -19,8 +19,8 @@ t.test('every part of the paper is there, by its name alone or in its suite', as
     'cache',
   ]
   for (const name of parts) t.ok(paperPart(name)?.claims.length, name)
-  t.equal(paperPart('paper-lvm')?.figure, 'Figure 7')
-  t.equal(paperPart('paper-small-ide-optimizations')?.figure, 'Figure 3')
+  t.equal(paperPart('paper-lvm')?.figure, 'Figure 7 of the paper')
+  t.equal(paperPart('paper-small-ide-optimizations')?.figure, 'Figure 3 of the paper')
   t.equal(paperPart('my-cache'), undefined)
   t.equal(paperPart('demo'), undefined)
 })
@@ -36,7 +36,7 @@ t.test('a claim that one case is above another', async (t) => {
   const seconds: Record<string, number> = { ide: 20, sata: 8, 'virtio-blk': 10 }
   const results = constructedStudy('buses', cases, 8, (name) => seconds[name]! * random())
   t.match(analyse(results).paper, {
-    figure: 'Figure 2',
+    figure: 'Figure 2 of the paper',
     claims: [
       {
         agreement: 'agrees',

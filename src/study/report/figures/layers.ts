@@ -1,5 +1,4 @@
 import type { TopLevelSpec } from 'vega-lite'
-import { formatFigure } from '../format.ts'
 import type { LayerFigures } from '../layers.ts'
 import { LAYERS } from '../record.ts'
 import type { Frame } from './svg.ts'
@@ -30,7 +29,7 @@ export function layersSpec(cases: readonly LayerFigures[], { width, narrow }: Fr
           from,
           to: from + BAR,
           middle: from + BAR / 2,
-          text: formatFigure(Math.round(value)),
+          text: Math.round(value).toLocaleString('en-US'),
           colour: `var(--layer-${index + 1})`,
         },
       ]

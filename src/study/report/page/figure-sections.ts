@@ -4,7 +4,14 @@ import { barsSpec } from '../figures/bars.ts'
 import { layersSpec } from '../figures/layers.ts'
 import { drawFigure } from '../figures/svg.ts'
 import { sinceBoot, timelineSpec } from '../figures/timeline.ts'
-import { count, formatFigure, formatInterval, formatMeasured, formatRatio } from '../format.ts'
+import {
+  count,
+  formatFigure,
+  formatInterval,
+  formatMeasured,
+  formatRatio,
+  list,
+} from '../format.ts'
 import { type Measure, measure } from '../measures.ts'
 import { LAYERS, type RunResult, type StudyResults } from '../record.ts'
 import type { Section } from './document.ts'
@@ -31,6 +38,10 @@ async function classFigure(
   isFirst: boolean,
 ): Promise<Html> {
   const { title, reference, cases } = each
+  if (cases.every(({ n }) => n === 0)) {
+    return html`<h3>${title}</h3>
+<p>Not measured: ${list(cases.map((result) => result.case))}.</p>`
+  }
   const held = cases.find((result) => result.case === reference)?.median
   const figure = await drawFigure(`${of.title}: ${title}`, (frame) =>
     barsSpec(

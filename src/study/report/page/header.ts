@@ -26,7 +26,8 @@ ${accelerators.includes('TCG') && html`<p class="banner"><strong>TCG:</strong> t
 ${verdicts(analysis)}`
 }
 
-function verdicts({ conclusions, inconclusive, measures, recommendations, paper }: Analysis): Html {
+function verdicts(analysis: Analysis): Html {
+  const { conclusions, measures, recommendations, paper } = analysis
   const rank = ({ measure, kind }: (typeof conclusions)[number]) =>
     (measure === measures[0]?.name ? 0 : 2) + (kind === 'differs' ? 0 : 1)
   const shown = conclusions.toSorted((a, b) => rank(a) - rank(b))
@@ -39,7 +40,7 @@ ${shown.slice(0, SHOWN).map(
     basis,
   }) => html`<li class="${kind}"><strong>${claim}</strong><br><small>${basis}</small></li>
 `,
-)}${shown.length === 0 && nothing(inconclusive)}
+)}${shown.length === 0 && nothing(analysis)}
 ${recommendations.map(
   ({ tier, best, sentence }) =>
     best !== undefined &&
@@ -49,8 +50,10 @@ ${recommendations.map(
 ${more > 0 && html`<p class="soft">And ${count(more, 'more conclusion')} below.</p>`}`
 }
 
-function nothing(inconclusive: Analysis['inconclusive']): Html {
-  const why = inconclusive.find(({ subject }) => subject.includes(' against '))
+/** With the first of the comparisons that were left open, or of all else that stands in the way. */
+function nothing({ inconclusive, measures }: Analysis): Html {
+  const compared = inconclusive.find(({ subject }) => subject.startsWith(`${measures[0]?.title}: `))
+  const why = compared ?? inconclusive.at(0)
   return html`<li class="none"><strong>Nothing can be concluded.</strong>${why && ` ${why.subject}: ${why.why}.`}</li>`
 }
 
@@ -65,7 +68,7 @@ function paperLine({ figure, claims }: NonNullable<Analysis['paper']>): Html {
     const those = claims.filter((claim) => claim.agreement === agreement)
     return those.length === 0 ? [] : [`${words} ${those.length}`]
   })
-  return html`<li class="none"><strong>${figure}:</strong> of ${count(claims.length, 'finding')} of the paper, this host ${list(parts)}.</li>`
+  return html`<li class="none"><strong>${figure}:</strong> of ${count(claims.length, 'finding')}, this host ${list(parts)}.</li>`
 }
 
 function datesOf({ runs }: StudyResults): string | undefined {

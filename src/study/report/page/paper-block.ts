@@ -11,7 +11,7 @@ const WORDS: Record<Agreement, string> = {
 
 /** What the paper found, what this host shows, and whether they agree. */
 export function paperBlock({ figure, title, setting, claims }: PaperCheck): Html {
-  return html`<h3>${figure} of the paper: ${title}</h3>
+  return html`<h3>${figure}: ${title}</h3>
 <p><small>${setting}.</small></p>
 ${tableOf(
   [
