@@ -41,10 +41,10 @@ ${shown.slice(0, SHOWN).map(
   }) => html`<li class="${kind}"><strong>${claim}</strong><br><small>${basis}</small></li>
 `,
 )}${shown.length === 0 && nothing(analysis)}
-${recommendations.map(
-  ({ tier, best, sentence }) =>
-    best !== undefined &&
-    html`<li class="same"><strong>On tier ${tier}:</strong> ${sentence}</li>
+${recommendations.map(({ tier, best, sentence, class: of }) =>
+  best === undefined
+    ? undefined
+    : html`<li class="same"><strong>On tier ${tier}:</strong> ${sentence}<br><small>${of}</small></li>
 `,
 )}${paper && paperLine(paper)}</ul>
 ${more > 0 && html`<p class="soft">And ${count(more, 'more conclusion')} below.</p>`}`
