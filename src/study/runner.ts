@@ -221,7 +221,8 @@ function nothingMatches(
 }
 
 function whyNone({ name, only }: StudyTask, row: StudyRow, { journal }: StudyContext): string {
+  const ended = blocksEnded(journal, row.id)
   return only === undefined
-    ? `study ${name} has the ${blocksEnded(journal, row.id)} blocks that it asks for; --once runs one more`
+    ? `study ${name} has the ${ended === 1 ? '1 block' : `${ended} blocks`} that it asks for; --once runs one more`
     : `study ${name}: what matches ${only} has run in this block`
 }
