@@ -1,45 +1,52 @@
+import { aligned } from './table.ts'
+
 /** Two ways to the same end, timed in the same run. */
 export interface Comparison {
   what: string
   peer: string
-  kvmioMs: Timings
-  peerMs: Timings
+  /** What the figures are: ms, CPU ms, bytes. */
+  unit: string
+  kvmio: Figures
+  peers: Figures
 }
 
-/** What each repetition took, in milliseconds for one operation. */
-export type Timings = readonly number[]
+/** One figure a repetition, of one operation; the repetitions of both took turns. */
+export type Figures = readonly number[]
 
 /** One row a comparison: medians over the repetitions, their ratio, and the lowest and the highest one's own. */
 export function comparisonTable(comparisons: readonly Comparison[]): string {
-  const rows = comparisons.map(({ what, peer, kvmioMs, peerMs }) => {
-    const ratio = median(kvmioMs) / median(peerMs)
-    const ratios = kvmioMs.map((ms, index) => ms / peerMs[index]!)
+  const rows = comparisons.map((comparison) => {
+    const { what, peer, unit, kvmio, peers } = comparison
+    const [least, most] = range(kvmio.map((value, index) => value / peers[index]!))
     return [
       what,
-      median(kvmioMs).toFixed(3),
-      median(peerMs).toFixed(3),
-      ratio.toFixed(2),
-      `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
-      ratio > 1 ? `kvmio is slower than ${peer}` : `kvmio is faster than ${peer}`,
+      peer,
+      unit,
+      figure(median(kvmio)),
+      figure(median(peers)),
+      ratioOf(comparison).toFixed(3),
+      `${least.toFixed(3)}–${most.toFixed(3)}`,
     ]
   })
-  return aligned([['', 'kvmio ms', 'peer ms', 'ratio', 'its range', ''], ...rows])
+  return aligned([['', 'beside', 'unit', 'kvmio', 'peer', 'ratio', 'its range'], ...rows])
 }
 
-export function median(values: Timings): number {
+/** Of the medians. */
+export function ratioOf({ kvmio, peers }: Comparison): number {
+  return median(kvmio) / median(peers)
+}
+
+export function median(values: Figures): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-function aligned(rows: readonly string[][]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+export function range(values: Figures): [least: number, most: number] {
+  return [Math.min(...values), Math.max(...values)]
+}
+
+/** Three significant digits, and whole numbers whole. */
+export function figure(value: number): string {
+  return Math.abs(value) >= 100 ? String(Math.round(value)) : value.toPrecision(3)
 }

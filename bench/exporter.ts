@@ -14,21 +14,23 @@ export interface ExporterOptions {
   args(address: string): string[]
   /** Of what is asked for. */
   path: string
+  /** How long it may take until it answers. */
+  startMs?: number
 }
 
 /** A running exporter, and one connection to it that is kept open. */
 export interface Exporter extends AsyncDisposable {
+  pid: number
   /** Asks for the page and reads it to its end. */
   scrape(): Promise<string>
 }
 
 /** Starts an exporter on a free port of the loopback and waits until it answers. */
-export async function startExporter({ file, args, path }: ExporterOptions): Promise<Exporter> {
+export async function startExporter(options: ExporterOptions): Promise<Exporter> {
+  const { file, args, path, startMs = START_MS } = options
   const port = await freePort()
-  const child = startProcess({ file, args: args(`127.0.0.1:${port}`) })
-  child.stdout[Symbol.asyncIterator]()
-    .next()
-    .catch(() => {}) // neither has much to say there
+  const child = startProcess({ file, args: args(`127.0.0.1:${port}`), graceMs: 60_000 })
+  void drain(child.stdout)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const scrape = async (): Promise<string> => {
     const request = get({ host: '127.0.0.1', port, path, agent })
@@ -42,16 +44,25 @@ export async function startExporter({ file, args, path }: ExporterOptions): Prom
     await child.stop()
   }
   try {
-    await answer(scrape, child)
+    await answer(scrape, child, startMs)
   } catch (error) {
     await close()
     throw error
   }
-  return { scrape, [Symbol.asyncDispose]: close }
+  return { pid: child.pid, scrape, [Symbol.asyncDispose]: close }
 }
 
-async function answer(scrape: () => Promise<string>, { done }: RunningProcess): Promise<void> {
-  const deadline = Date.now() + START_MS
+/** The lines that carry a value. */
+export function seriesOf(page: string): string[] {
+  return page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+async function answer(
+  scrape: () => Promise<string>,
+  { done }: RunningProcess,
+  startMs: number,
+): Promise<void> {
+  const deadline = Date.now() + startMs
   for (;;) {
     try {
       await Promise.race([scrape(), done.then(() => Promise.reject(new Error('it has ended')))])
@@ -61,6 +72,13 @@ async function answer(scrape: () => Promise<string>, { done }: RunningProcess): 
     }
     await Promise.race([sleep(POLL_MS), done])
   }
+}
+
+/** A full pipe would block it. */
+async function drain(stdout: AsyncIterable<Uint8Array>): Promise<void> {
+  try {
+    for await (const _ of stdout);
+  } catch {} // it has ended
 }
 
 async function freePort(): Promise<number> {

@@ -1,26 +1,49 @@
-// npm run bench: kvmio beside what else one could use, in the same run on the same machine, so that only the ratios count.
-// It takes some twenty seconds and starts and ends both exporters itself; kvmio needs root, as ever, and no study.
+// npm run bench [-- PART...]: kvmio beside what else one could use, in the same run on the same machine, so that only
+// the ratios count. It starts and ends all that it needs itself; nothing is installed and nothing stays.
 import { cpus } from 'node:os'
 import { messageOf } from '../src/lib/errors.ts'
-import { comparisonTable } from './comparison.ts'
-import { compareRendering } from './render.ts'
-import { compareScrapes } from './scrape.ts'
+import { libvirt } from './libvirt/part.ts'
+import type { Part, Target } from './part.ts'
+import { targetTable } from './part.ts'
+import { render } from './render.ts'
+import { scrape } from './scrape.ts'
+
+const PARTS: readonly Part[] = [render, scrape, libvirt]
+
+const names = process.argv.slice(2)
+const unknown = names.filter((name) => !PARTS.some((part) => part.name === name))
+if (unknown.length > 0) {
+  console.error(
+    `no part ${unknown.join(', ')}; there are ${PARTS.map(({ name }) => name).join(', ')}`,
+  )
+  process.exit(2)
+}
+const chosen = PARTS.filter(({ name }) => names.length === 0 || names.includes(name))
 
 const started = performance.now()
-const comparisons = [await compareRendering(500), await compareRendering(5_000)]
-const notes: string[] = []
-try {
-  const scrapes = await compareScrapes()
-  comparisons.push(scrapes)
-  notes.push(`Of the scrape: ${scrapes.note}.`)
-} catch (error) {
-  notes.push(`The scrape was not compared: ${messageOf(error)}`)
-  process.exitCode = 1
-}
+const [first] = cpus()
+const minutes = Math.ceil(chosen.reduce((sum, part) => sum + part.minutes, 0))
+console.log(`Node ${process.version}, ${cpus().length} × ${first?.model}`)
+console.log(
+  `${chosen.map(({ name }) => name).join(', ')}: about ${minutes} minutes on a machine of two cores that is otherwise idle`,
+)
 
-const processors = cpus()
-console.log(`Node ${process.version}, ${processors.length} × ${processors[0]?.model}`)
-console.log(`\n${comparisonTable(comparisons)}\n`)
-console.log('Medians over repetitions; a ratio below 1 means that kvmio took less time.')
-for (const note of notes) console.log(note)
-console.log(`It took ${((performance.now() - started) / 1000).toFixed(0)} s.`)
+const targets: Target[] = []
+for (const part of chosen) {
+  const begun = performance.now()
+  try {
+    const result = await part.run()
+    targets.push(...result.targets)
+    console.log(`\n== ${part.name} (${seconds(begun)} s)\n\n${result.report.join('\n\n')}`)
+  } catch (error) {
+    console.log(`\n== ${part.name}: not measured: ${messageOf(error)}`)
+    process.exitCode = 1
+  }
+}
+console.log('\nMedians over repetitions; a ratio below 1 means that kvmio takes less.')
+if (targets.length > 0) console.log(`\n${targetTable(targets)}`)
+console.log(`\nIt took ${seconds(started)} s.`)
+
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1000).toFixed(0)
+}

@@ -3,26 +3,37 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import { catalog } from '../src/metrics/catalog.ts'
 import type { Sample } from '../src/metrics/family.ts'
 import { renderSamples } from '../src/metrics/render.ts'
-import { type Comparison, median } from './comparison.ts'
+import { type Comparison, comparisonTable, median } from './comparison.ts'
+import type { Part } from './part.ts'
 
 const REPETITIONS = 15
 const PAGES = 20 // of one repetition
 const WARM_UP = 3 // repetitions in which the compiler still works
 
 /** A page of samples: kvmio's renderer against a fresh registry of prom-client, which would be the usual way. */
-export async function compareRendering(size: number): Promise<Comparison> {
+export const render: Part = {
+  name: 'render',
+  minutes: 0.2,
+
+  async run() {
+    const comparisons = [await compareRendering(500), await compareRendering(5_000)]
+    return { report: [comparisonTable(comparisons)], targets: [] }
+  },
+}
+
+async function compareRendering(size: number): Promise<Comparison> {
   const samples = someSamples(size)
   deepStrictEqual(series(renderSamples(samples)), series(await promClientPage(samples)))
-  const kvmioMs: number[] = []
-  const peerMs: number[] = []
+  const kvmio: number[] = []
+  const peers: number[] = []
   for (let repetition = 0; repetition < WARM_UP + REPETITIONS; repetition++) {
     const own = await timed(() => renderSamples(samples))
     const peer = await timed(() => promClientPage(samples))
     if (repetition < WARM_UP) continue
-    kvmioMs.push(own)
-    peerMs.push(peer)
+    kvmio.push(own)
+    peers.push(peer)
   }
-  return { what: `render ${size} samples`, peer: 'prom-client', kvmioMs, peerMs }
+  return { what: `render ${size} samples`, peer: 'prom-client', unit: 'ms', kvmio, peers }
 }
 
 async function timed(page: () => string | Promise<string>): Promise<number> {

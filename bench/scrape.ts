@@ -1,89 +1,103 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Comparison, median } from './comparison.ts'
-import { type Exporter, startExporter } from './exporter.ts'
-import { fetchNodeExporter } from './node-exporter.ts'
+import { type Comparison, comparisonTable, ratioOf } from './comparison.ts'
+import { repetition } from './duel.ts'
+import { type Exporter, seriesOf, startExporter } from './exporter.ts'
+import type { Part, PartResult } from './part.ts'
+import { fetchProgram } from './tools.ts'
 
 const WARM_UP = 200
-const REPETITIONS = 5
+const REPETITIONS = 7
 const REQUESTS = 200 // of one repetition
 // What kvmio leaves out by default; node_exporter 1.5 would show zram devices too, and so have twice the work here.
 const EXCLUDE = '^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+$'
-const root = join(import.meta.dirname, '..')
 
-/** What the pages of both exporters held: nobody compares a page with an empty one. */
-export interface ScrapeComparison extends Comparison {
-  note: string
+/** GET /metrics with the host's disks alone: a kvmio that serves no study beside node_exporter, request by request. */
+export const scrape: Part = {
+  name: 'scrape',
+  minutes: 0.3,
+
+  async run() {
+    const program = await fetchProgram('prometheus-node-exporter')
+    const state = await mkdtemp(join(tmpdir(), 'kvmio-bench-'))
+    try {
+      const config = join(state, 'kvmio.yaml')
+      await writeFile(config, 'state: state\n')
+      await using kvmio = await startKvmio(config, '/metrics?collect[]=diskstats')
+      await using peer = await startExporter({
+        file: program,
+        args: (address) => [
+          ...['--collector.disable-defaults', '--collector.diskstats'],
+          `--collector.diskstats.device-exclude=${EXCLUDE}`,
+          `--web.listen-address=${address}`,
+        ],
+        path: '/metrics',
+      })
+      return await compare(kvmio, peer)
+    } finally {
+      await rm(state, { recursive: true, force: true })
+    }
+  },
 }
 
-/** GET /metrics with the host's disks alone: a kvmio that serves no study against node_exporter, request by request. */
-export async function compareScrapes(): Promise<ScrapeComparison> {
-  const program = await fetchNodeExporter(join(root, '.kvmio/tools'))
-  const state = await mkdtemp(join(tmpdir(), 'kvmio-bench-'))
-  try {
-    const config = join(state, 'kvmio.yaml')
-    await writeFile(config, 'state: state\n')
-    await using kvmio = await startExporter({
-      file: process.execPath,
-      args: (address) => [
-        join(root, 'src/main.ts'),
-        ...['serve', '--config.file', config, '--web.listen-address', address],
-      ],
-      path: '/metrics?collect[]=diskstats',
-    })
-    await using peer = await startExporter({
-      file: program,
-      args: (address) => [
-        ...['--collector.disable-defaults', '--collector.diskstats'],
-        `--collector.diskstats.device-exclude=${EXCLUDE}`,
-        `--web.listen-address=${address}`,
-      ],
-      path: '/metrics',
-    })
-    return await compare(kvmio, peer)
-  } finally {
-    await rm(state, { recursive: true, force: true })
-  }
+/** `kvmio serve`, as a user starts it. */
+export function startKvmio(config: string, path = '/metrics', startMs?: number): Promise<Exporter> {
+  const main = join(import.meta.dirname, '../src/main.ts')
+  return startExporter({
+    file: process.execPath,
+    args: (address) => [
+      main,
+      ...['serve', '--config.file', config, '--web.listen-address', address],
+    ],
+    path,
+    startMs,
+  })
 }
 
-async function compare(kvmio: Exporter, peer: Exporter): Promise<ScrapeComparison> {
-  await repetition(kvmio, peer, WARM_UP)
-  const kvmioMs: number[] = []
-  const peerMs: number[] = []
+async function compare(kvmio: Exporter, peer: Exporter): Promise<PartResult> {
+  const contenders = [kvmio, peer].map((exporter) => ({ exporter, pids: [exporter.pid] }))
+  const [own, other] = contenders as [(typeof contenders)[0], (typeof contenders)[0]]
+  await repetition(own, other, WARM_UP)
+  const costs: Awaited<ReturnType<typeof repetition>>[] = []
   for (let count = 0; count < REPETITIONS; count++) {
-    const [own, other] = await repetition(kvmio, peer, REQUESTS)
-    kvmioMs.push(own)
-    peerMs.push(other)
+    costs.push(await repetition(own, other, REQUESTS))
   }
-  const pages = `kvmio's page ${described(await kvmio.scrape(), 'kvmio_device_')}, node_exporter's ${described(await peer.scrape(), 'node_disk_')}`
-  return { what: 'scrape of diskstats', peer: 'node_exporter', kvmioMs, peerMs, note: pages }
-}
-
-/** The median times of both, who takes turns to be first. */
-async function repetition(
-  kvmio: Exporter,
-  peer: Exporter,
-  requests: number,
-): Promise<[number, number]> {
-  const own: number[] = []
-  const other: number[] = []
-  for (let count = 0; count < requests; count++) {
-    if (count % 2 === 0) own.push(await timed(kvmio))
-    other.push(await timed(peer))
-    if (count % 2 === 1) own.push(await timed(kvmio))
+  const pages = [await kvmio.scrape(), await peer.scrape()] as const
+  const row = (unit: string, figures: readonly (readonly [number, number])[]): Comparison => ({
+    what: 'scrape of diskstats',
+    peer: 'node_exporter',
+    unit,
+    kvmio: figures.map(([own]) => own),
+    peers: figures.map(([, other]) => other),
+  })
+  const time = row(
+    'ms',
+    costs.map(([own, other]) => [own.ms, other.ms]),
+  )
+  const cpu = row(
+    'CPU ms',
+    costs.map(([own, other]) => [own.cpuMs, other.cpuMs]),
+  )
+  const bytes = row('bytes', [[pages[0].length, pages[1].length]])
+  return {
+    report: [
+      comparisonTable([time, cpu, bytes]),
+      `kvmio's page ${described(pages[0], 'kvmio_device_')}, node_exporter's ${described(pages[1], 'node_disk_')}: what is not of disks is each program's own.`,
+    ],
+    targets: [
+      {
+        what: 'a scrape of diskstats is no slower than node_exporter',
+        bar: 'ratio at most 1.00',
+        figure: ratioOf(time).toFixed(2),
+        isMet: ratioOf(time) <= 1,
+      },
+    ],
   }
-  return [median(own), median(other)]
-}
-
-async function timed({ scrape }: Exporter): Promise<number> {
-  const start = performance.now()
-  await scrape()
-  return performance.now() - start
 }
 
 function described(page: string, prefix: string): string {
-  const series = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  const series = seriesOf(page)
   const ofDisks = series.filter((line) => line.startsWith(prefix)).length
-  return `had ${series.length} series, ${ofDisks} of them ${prefix}*, in ${page.length} bytes`
+  return `had ${series.length} series, ${ofDisks} of them ${prefix}*`
 }

@@ -12,6 +12,7 @@ const ARROWS: Record<string, readonly string[] | undefined> = {
   collector: ['source', 'attribution', 'sampler', 'journal'],
   sampler: ['source', 'attribution'],
   attribution: ['source'],
+  discovery: ['source', 'attribution'],
   host: ['source', 'guest'],
   config: [],
   density: [],

@@ -3,6 +3,8 @@ import type { Qmp } from '../source/qmp.ts'
 /** A named class of storage, as it stands on this host now. */
 export interface Tier {
   name: string
+  /** Not in the config: a vm that kvmio did not start has a drive there. It goes with the last of them. */
+  found?: true
   kind: 'directory' | 'filesystem' | 'volumeGroup' | 'device' | 'url'
   /** Where images go; absent while the tier is unavailable, and where a drive has no image file. */
   directory?: string
@@ -38,9 +40,9 @@ export type Backend =
   /** A server that one of qemu's network drivers speaks to; the password of the URL's user stands in a file. */
   | { kind: 'url'; url: string; passwordFile?: string }
 
-/** One virtual disk of a vm. */
+/** One virtual disk of a vm. What is not known of one that kvmio did not make is an empty text, or absent. */
 export interface Drive {
-  /** Also the disk's serial number in the guest. */
+  /** Of one that kvmio made also the disk's serial number in the guest. */
   name: string
   tier: string
   bus: string
@@ -48,10 +50,12 @@ export interface Drive {
   preallocation: string
   /** Bytes; absent for formats without clusters, and where it is qemu's own. */
   clusterSize?: number
-  lazyRefcounts: boolean
-  extendedL2: boolean
+  lazyRefcounts?: boolean
+  extendedL2?: boolean
   /** How many images lie under its own. */
-  backing: number
+  backing?: number
+  /** These, the one right under its own first; absent where they are not known. */
+  backingImages?: readonly { format: string; backend: Backend }[]
   cache: string
   /** Whether it passes the host's page cache by (O_DIRECT): what qemu issues is what the device gets. */
   direct: boolean
@@ -59,10 +63,12 @@ export interface Drive {
   discard: string
   detectZeroes: string
   /** Whether a thread of its own serves it. */
-  iothread: boolean
+  iothread?: boolean
   /** Absent where it is qemu's own number. */
   queues?: number
   throttle?: Throttle
+  /** As the guest sees it, bytes; absent where that is not known. */
+  sizeBytes?: number
   backend: Backend
   /** The id of qemu's device, as `qdev` in query-blockstats begins or ends with it. */
   id: string
@@ -78,16 +84,27 @@ export interface Throttle {
   burstLength?: number
 }
 
-/** What a vm is called and made from, whether it runs or not. */
-export interface VmIdentity {
-  name: string
+/** Who started a vm; other is a person, or a program that is not told from one. */
+export type VmManager = 'kvmio' | 'libvirt' | 'proxmox' | 'other'
+
+/** What kvmio made a vm from. */
+export interface VmOrigin {
   study: string
   case: string
   slot: number
   guest: string
   system: string
   workload: string
+}
+
+/** What a vm is called, whether it runs or not; its origin is absent when kvmio did not start it. */
+export interface VmIdentity extends Partial<VmOrigin> {
+  name: string
+  manager: VmManager
+  /** kvm or tcg; empty where it is not known. */
   accelerator: string
+  /** No QMP socket of it is named: what it asks of qemu, and whether qemu answers, is not known. */
+  unasked?: true
   drives: readonly Drive[]
   /** Drives of which this host has no counters: the guest drives the hardware itself. */
   passthrough?: readonly PassthroughDrive[]
@@ -100,18 +117,19 @@ export interface PassthroughDrive {
   pci: string
 }
 
-/** One running qemu process that was made from a guest. */
+/** One running qemu process. */
 export interface Vm extends VmIdentity {
   /** qemu's process id. */
   pid: number
   /** Whether it ran before this kvmio did. */
   adopted: boolean
-  qmp: Qmp
-  /** What its qemu was told to give it, before any balloon. */
-  memoryBytes: number
+  /** Absent while no free socket of it is known. */
+  qmp?: Qmp
+  /** What its qemu was told to give it, before any balloon; absent where that is not known. */
+  memoryBytes?: number
   /** Present when it has a balloon. */
   balloon?: VmBalloon
-  /** The cgroup's path below the hierarchy's root; absent where kvmio may not make one. */
+  /** The path below the hierarchy's root of a cgroup that holds it alone; absent where it has none. */
   cgroup?: string
   /** The last state that the guest has told of itself. */
   guestDisks(): readonly GuestDisk[]
@@ -123,7 +141,10 @@ export interface VmBalloon {
   targetBytes: number
 }
 
-/** A vm of a study that goes on: its I/O ends with its qemu, what it is and how it went does not. */
+/**
+ * A vm of a study that goes on, whose I/O ends with its qemu, but not what it is and how it went; or one that kvmio did
+ * not start, which is known while it runs.
+ */
 export interface KnownVm extends VmIdentity {
   running: boolean
   /** What the guest has told last; Unix seconds. */

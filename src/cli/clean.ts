@@ -9,8 +9,8 @@ import { codeOf } from '../lib/errors.ts'
 import { findIoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import { removeOrphans } from '../storage/orphans.ts'
 import { giveBackOrphans } from '../storage/passthrough.ts'
+import { cgroupOf } from './cgroups.ts'
 import { controlPath } from './control.ts'
-import { cgroupOf } from './engine.ts'
 import type { CommonOptions } from './options.ts'
 
 /** Ends and removes what a killed kvmio left on this host. Files in tiers and the journal's finished runs stay. */

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ActiveStudy, Tier } from '../attribution/records.ts'
+import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
+import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
@@ -19,18 +19,17 @@ import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
-import { MemorySampler } from '../sampler/memory-sampler.ts'
-import { Sampler, type Second } from '../sampler/sampler.ts'
+import { createImageReader, type ImageReader } from '../sampler/image-reader.ts'
 import {
-  armCgroup,
-  createCgroup,
-  findIoHierarchy,
-  type IoHierarchy,
-  ioHierarchyAt,
-  removeCgroup,
-} from '../source/cgroup.ts'
-import { readDiskstats } from '../source/diskstats.ts'
+  createDescriptorReader,
+  createMemoryReader,
+  type ProcessReader,
+} from '../sampler/process-readers.ts'
+import { Sampler, type Second } from '../sampler/sampler.ts'
+import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import { IostatReader } from '../source/iostat.ts'
+import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
@@ -39,6 +38,8 @@ import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
 import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { follow } from './active-study.ts'
+import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
 import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
@@ -57,11 +58,14 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
-  readonly memorySampler: MemorySampler
+  readonly memory: ProcessReader<ProportionalMemory>
+  readonly descriptors: ProcessReader<Descriptors>
+  readonly images: ImageReader
+  readonly discovery: Discovery
   readonly iostat: IostatReader | undefined
   readonly hostParts: HostParts
   readonly #lock: Disposable
-  readonly #cgroup: string
+  readonly #cgroups: Cgroups
   readonly #vmContext: VmContext
   readonly #runAs: number | undefined
   readonly #tiers = new Map<string, OpenTier>()
@@ -82,13 +86,7 @@ export class Engine {
     await readQemuVersion(qemu.binary)
     await takeDirectory(state)
     const lock = lockState(state)
-    const engine = new Engine(
-      options,
-      holder,
-      log,
-      lock,
-      await usableHierarchy(options, state, log),
-    )
+    const engine = new Engine(options, holder, log, lock, await openCgroups(options, state, log))
     // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
     signal.addEventListener('abort', () => void engine.iostat?.stop(), { once: true })
     return engine
@@ -99,15 +97,16 @@ export class Engine {
     holder: ConfigHolder,
     log: Log,
     lock: Disposable,
-    hierarchy: IoHierarchy | undefined,
+    cgroups: Cgroups,
   ) {
     const { state, qemu } = holder.current
     this.options = options
     this.holder = holder
     this.log = log
     this.#lock = lock
+    const { hierarchy } = cgroups
     this.hierarchy = hierarchy
-    this.#cgroup = cgroupOf(state)
+    this.#cgroups = cgroups
     this.#runAs = process.getuid?.() === 0 ? qemu.user : undefined
     this.journal = new Journal(join(state, 'journal.sqlite'))
     const now = () => Date.now() / 1000
@@ -117,8 +116,11 @@ export class Engine {
       this.own.inc(samplerErrors, { source })
       log.debug({ source, err: error }, 'a reading of the sampler was missed')
     }
-    const vms = () => this.registry.records()
-    this.memorySampler = new MemorySampler({ procRoot: options.procRoot, vms, onError })
+    const vms = () => this.vms()
+    const { procRoot, sysRoot } = options
+    this.memory = createMemoryReader({ procRoot, vms, onError })
+    this.descriptors = createDescriptorReader({ procRoot, vms, onError })
+    this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), onError })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,
@@ -128,6 +130,19 @@ export class Engine {
       onSecond: (second) => {
         for (const listener of this.#secondListeners) listener(second)
       },
+    })
+    this.discovery = new Discovery({
+      procRoot: options.procRoot,
+      sysRoot: options.sysRoot,
+      hierarchy,
+      log,
+      now: () => performance.now(),
+      config: () => holder.current.discovery,
+      tiers: () => this.#configuredTiers(),
+      // A socket in the state directory is what every qemu of this kvmio has.
+      isOwn: (argv) => argv.some((word) => word.includes(`path=${state.replaceAll(',', ',,')}/`)),
+      ownNames: () => new Set(this.registry.known().map(({ name }) => name)),
+      onTier: (tier) => void this.#announce(tier),
     })
     this.iostat = options.collectors.has('iostat')
       ? new IostatReader({
@@ -155,8 +170,9 @@ export class Engine {
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
+    await this.discovery.start()
     this.sampler.start()
-    this.memorySampler.start()
+    for (const reader of this.#slowReaders) reader.start()
     this.iostat?.start()
     return unfinished
   }
@@ -175,8 +191,19 @@ export class Engine {
     })
   }
 
+  /** Those of the config, and those that are found where vms are that kvmio did not start. */
   tiers(): Tier[] {
-    return [...this.#tiers.values()].map(({ tier }) => tier)
+    return [...this.#configuredTiers(), ...this.discovery.tiers()]
+  }
+
+  /** Those that run, whoever started them. */
+  vms(): Vm[] {
+    return [...this.registry.records(), ...this.discovery.vms()]
+  }
+
+  knownVms(): KnownVm[] {
+    const found = this.discovery.vms().map((vm) => ({ ...vm, running: true }))
+    return [...this.registry.known(), ...found]
   }
 
   openTiers(): OpenTier[] {
@@ -224,16 +251,16 @@ export class Engine {
 
   /** Stops sampling, closes the tiers and gives the state directory back. The vms must have ended. */
   async close(): Promise<void> {
-    await Promise.all([this.sampler.stop(), this.memorySampler.stop(), this.iostat?.stop()])
+    const readers = [this.sampler, ...this.#slowReaders, this.discovery, this.iostat]
+    await Promise.all(readers.map((reader) => reader?.stop()))
     for (const open of this.#tiers.values()) {
       await open
         .close()
         .catch((error) => this.log.error({ tier: open.tier.name, err: error }, 'tier not closed'))
     }
-    if (this.hierarchy) {
-      await removeCgroup(this.hierarchy, this.#cgroup).catch((error) =>
-        this.log.error({ err: error }, 'cgroup'),
-      )
+    const { hierarchy, own } = this.#cgroups
+    if (hierarchy && own !== undefined) {
+      await removeCgroup(hierarchy, own).catch((error) => this.log.error({ err: error }, 'cgroup'))
     }
     this.journal.close()
     this.#lock[Symbol.dispose]()
@@ -277,7 +304,7 @@ export class Engine {
       accelerator: (guest) => this.hostParts.accelerator(guest),
       manifest: () =>
         (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
-      cgroup: this.hierarchy && this.#cgroup,
+      cgroup: this.#cgroups.own,
       runAs: this.#runAs,
       freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
@@ -300,7 +327,8 @@ export class Engine {
   async #openTier(name: string, stateDir: string): Promise<void> {
     const config = this.holder.current.tiers[name]!
     const { procRoot, sysRoot } = this.options
-    const cgroups = this.hierarchy && { hierarchy: this.hierarchy, parent: this.#cgroup }
+    const { hierarchy, own } = this.#cgroups
+    const cgroups = hierarchy && own !== undefined ? { hierarchy, parent: own } : undefined
     const open = await openTier(name, config, {
       stateDir,
       procRoot,
@@ -314,30 +342,37 @@ export class Engine {
       this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)
       return
     }
-    const place = tier.target ?? `${tier.directory} on ${tier.filesystem}`
-    this.log.info(`tier ${name}: ${place}${tier.device ? `, device ${tier.device}` : ''}`)
-    await this.#arm(tier).catch((error) =>
+    await this.#announce(tier)
+  }
+
+  async #announce(tier: Tier): Promise<void> {
+    const { name, target, directory, filesystem, device, found } = tier
+    const place = target ?? `${directory} on ${filesystem}`
+    const how = found ? ', found' : ''
+    this.log.info(`tier ${name}: ${place}${device ? `, device ${device}` : ''}${how}`)
+    if (device === undefined) return
+    await armDevice(this.#cgroups, this.options, device).catch((error) =>
       this.log.warn({ tier: name, err: error }, 'cgroups may not count I/O on this tier'),
     )
   }
 
-  async #arm({ device }: Tier): Promise<void> {
-    if (!this.hierarchy || device === undefined) return
-    const stats = await readDiskstats(this.options.procRoot)
-    const stat = stats.find((stat) => stat.device === device)
-    if (stat) await armCgroup(this.hierarchy, this.#cgroup, `${stat.major}:${stat.minor}`)
+  #configuredTiers(): Tier[] {
+    return [...this.#tiers.values()].map(({ tier }) => tier)
   }
 
   #removeOrphans(keep: ReadonlySet<string>): Promise<string[]> {
     const { procRoot } = this.options
-    const cgroup = this.hierarchy && this.#cgroup
     return removeOrphanVms({
       procRoot,
       vmsDir: this.#vmsDir,
       hierarchy: this.hierarchy,
-      cgroup,
+      cgroup: this.#cgroups.own,
       keep,
     })
+  }
+
+  get #slowReaders() {
+    return [this.memory, this.descriptors, this.images]
   }
 
   get #functions(): FunctionContext {
@@ -347,28 +382,6 @@ export class Engine {
 
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
-  }
-}
-
-/** What is known of a study that goes on, from what it tells. */
-function follow(active: ActiveStudy, event: StudyEvent): void {
-  switch (event.type) {
-    case 'run-started':
-      active.run = { case: event.case, block: event.block, id: event.run }
-      break
-    case 'run-ended':
-      active.run = undefined
-      break
-    case 'paused':
-      active.paused = event.cause
-      break
-    case 'resumed':
-      active.paused = undefined
-      break
-    case 'progress': {
-      const { done, of, planned, left } = event
-      active.progress = { done, of, planned, left }
-    }
   }
 }
 
@@ -386,32 +399,4 @@ async function takeDirectory(state: string): Promise<void> {
       cause: error,
     })
   }
-}
-
-/** The I/O cgroups of this host, if kvmio may make its own in them: without, a device's transactions are not told apart by vm. */
-async function usableHierarchy(
-  { procRoot, cgroupRoot }: ServeOptions,
-  stateDir: string,
-  log: Log,
-): Promise<IoHierarchy | undefined> {
-  try {
-    const hierarchy = await (cgroupRoot === undefined
-      ? findIoHierarchy(procRoot)
-      : ioHierarchyAt(cgroupRoot))
-    if (hierarchy) await createCgroup(hierarchy, cgroupOf(stateDir))
-    else log.warn('no I/O cgroups on this host: what a vm does on a device is not known')
-    return hierarchy
-  } catch (error) {
-    log.warn(`no I/O cgroups for the vms: ${messageOf(error)}`)
-    return undefined
-  }
-}
-
-/** The cgroup of a state directory: two kvmio on one host do not meet. */
-export function cgroupOf(stateDir: string): string {
-  return `kvmio-${sha256(stateDir).slice(0, 8)}`
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }

@@ -1,21 +1,22 @@
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, loadConfig } from '../config/load.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
-import type { KvmVerdict } from '../host/accelerator.ts'
+import { type KvmVerdict, kvmFingerprint } from '../host/accelerator.ts'
 import { lackOf, needsOf } from '../host/needs.ts'
 import type { Probing } from '../host/probing.ts'
-import { Journal } from '../journal/journal.ts'
+import { readQemuVersion } from '../host/qemu.ts'
+import type { JournalReader } from '../journal/journal.ts'
 import { runSeconds } from '../journal/measures.ts'
-import { UsageError } from '../lib/errors.ts'
-import { silentLog } from '../lib/log.ts'
+import { openReader } from '../journal/reader.ts'
+import { hostVerdict } from '../journal/verdicts.ts'
+import { messageOf, UsageError } from '../lib/errors.ts'
 import { formatBytes } from '../lib/quantities.ts'
 import { tierRoom } from '../storage/tier-room.ts'
 import { expectedTimes, RULE } from '../study/expected-time.ts'
 import { studyHash } from '../study/identity.ts'
 import { type CasePlan, planCases } from '../study/plan.ts'
 import { spaceNeeded } from '../study/space.ts'
-import { createHostParts } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { CommonOptions } from './options.ts'
 import { planText, type StudyPlan, sumText } from './plan-text.ts'
@@ -36,11 +37,11 @@ export interface PlanOptions extends CommonOptions {
 export async function plan({ configFile, studies: words }: PlanOptions): Promise<void> {
   const config = await loadConfig(configFile)
   const found = await findStudies(words.length > 0 ? words : Object.keys(config.studies), config)
-  using journal = await openJournal(config.state)
-  const probing = await hostOf(config, journal?.journal)
+  using journal = openJournal(config.state)
+  const probing = await hostOf(config, journal)
   const plans: StudyPlan[] = []
   for (const study of found) {
-    const planned = await planOf(study, config, probing, journal?.journal)
+    const planned = await planOf(study, config, probing, journal)
     process.stdout.write(planText(planned))
     plans.push(planned)
   }
@@ -56,7 +57,7 @@ async function planOf(
   { name, study: configured, guest }: FoundStudy,
   config: Config,
   probing: Probing,
-  journal: Journal | undefined,
+  journal: JournalReader | undefined,
 ): Promise<StudyPlan> {
   const study = await withWorkloadText(name, configured)
   const planned = planCases(study, guest, config.tiers)
@@ -91,32 +92,29 @@ async function withHost(point: CasePlan, { tiers }: Config, probing: Probing): P
 }
 
 /** This host as far as it is known at once: whether KVM boots guests is not tried for a plan. */
-async function hostOf({ state, qemu }: Config, journal: Journal | undefined): Promise<Probing> {
-  const verdict = journal && (await knownKvm(state, qemu.binary, journal).catch(() => undefined))
+async function hostOf(
+  { state, qemu }: Config,
+  journal: JournalReader | undefined,
+): Promise<Probing> {
+  const verdict = journal && (await knownKvm(qemu.binary, journal).catch(() => undefined))
   const kvm = verdict && (async () => verdict)
   const host = { stateDir: state, binary: qemu.binary, procRoot: PROC, sysRoot: SYS, kvm }
   return await createHostProbing(host)
 }
 
-async function knownKvm(
-  stateDir: string,
-  binary: string,
-  journal: Journal,
-): Promise<KvmVerdict | undefined> {
-  const context = { procRoot: PROC, binary, log: silentLog, now: () => 0 }
-  return await createHostParts(stateDir, journal, context).knownKvm()
+async function knownKvm(binary: string, journal: JournalReader): Promise<KvmVerdict | undefined> {
+  const fingerprint = await kvmFingerprint(PROC, await readQemuVersion(binary))
+  return hostVerdict<KvmVerdict>(journal, 'kvm', fingerprint)
 }
 
-/** Undefined when there is none yet: to open it would make it. */
-async function openJournal(
-  stateDir: string,
-): Promise<(Disposable & { journal: Journal }) | undefined> {
+/** Undefined when there is none yet. One that cannot be read costs a plan what it would have known from it. */
+function openJournal(stateDir: string): (JournalReader & Disposable) | undefined {
   const file = join(stateDir, 'journal.sqlite')
+  if (!existsSync(file)) return undefined
   try {
-    await access(file)
-  } catch {
+    return openReader(file)
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}; this plan does without it\n`)
     return undefined
   }
-  const journal = new Journal(file)
-  return { journal, [Symbol.dispose]: () => journal.close() }
 }

@@ -1,4 +1,5 @@
 import type { RunSummary } from '../study/event.ts'
+import { SATURATED } from '../study/findings.ts'
 import { table } from './table.ts'
 
 // Below this it explains nothing: at 4 % the emulated disk of 100 tps still served 95.
@@ -8,6 +9,7 @@ const NOTEWORTHY = 0.01
 export function runTable(runs: readonly RunSummary[]): string {
   const phases = [...new Set(runs.flatMap((run) => Object.keys(run.phases)))]
   const wasStolen = runs.some(({ stolen }) => (stolen ?? 0) >= NOTEWORTHY)
+  const wasBusy = runs.some(({ cpuBusy }) => (cpuBusy ?? 0) > SATURATED)
   const head = [
     'case',
     'outcome',
@@ -15,6 +17,7 @@ export function runTable(runs: readonly RunSummary[]): string {
     'vm tps',
     'device',
     'device tps',
+    ...(wasBusy ? ['host cpu'] : []),
     ...(wasStolen ? ['stolen'] : []),
   ]
   const rows = runs.map((run) => [
@@ -24,6 +27,7 @@ export function runTable(runs: readonly RunSummary[]): string {
     run.vmTransactions?.toFixed(1) ?? '',
     run.devices.map(({ tier, device }) => `${device} (${tier})`).join(', '),
     run.devices.map(span).join(', '),
+    ...(wasBusy ? [percent(run.cpuBusy)] : []),
     ...(wasStolen ? [percent(run.stolen)] : []),
   ])
   const notes = runs.flatMap(({ case: name, reason }) =>
@@ -50,7 +54,7 @@ function fioTable(runs: readonly RunSummary[]): string[] {
 
 /** What the columns mean. */
 export const TABLE_NOTE =
-  'Phases: the slowest vm. vm tps: the mean of one vm in its write phase, or that of fio or a script. device tps: the lowest and the highest mean over any ten seconds in which all vms wrote. stolen, where there is such a column: processor time that a hypervisor under this host gave to others meanwhile; it slows guests and emulated disks down.'
+  'Phases: the slowest vm. vm tps: the mean of one vm in its write phase, or that of fio, a script or idling. device tps: the lowest and the highest mean over any ten seconds in which all vms wrote. host cpu, where there is such a column: the share of their time in which the processors of this host were busy in these phases; above 80 % they may be what was measured. stolen, where there is one: processor time that a hypervisor under this host gave to others meanwhile; it slows guests and emulated disks down.'
 
 function percent(share: number | undefined): string {
   return share === undefined ? '' : `${Math.round(share * 100)} %`

@@ -32,5 +32,21 @@ export function statusOf(engine: Engine): Status {
         .map(({ name, bus, format, tier }) => `${name}: ${bus}, ${format}, ${tier}`)
         .join('; '),
     })),
+    ...foundVms(engine),
+  }
+}
+
+/** A table of its own: of these there is no phase, and most hosts have none. */
+function foundVms({ discovery }: Engine): Status {
+  const vms = discovery.vms()
+  if (vms.length === 0) return {}
+  return {
+    'Vms that were found': vms.map(({ name, manager, accelerator, memoryBytes, drives }) => ({
+      vm: name,
+      manager,
+      accelerator,
+      memory: memoryBytes === undefined ? '' : formatBytes(memoryBytes),
+      drives: drives.map(({ name, bus, tier }) => `${name}: ${bus}, ${tier}`).join('; '),
+    })),
   }
 }

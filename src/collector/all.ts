@@ -4,6 +4,7 @@ import type { Collector } from './collector.ts'
 import { createDiskstatsCollector } from './diskstats.ts'
 import { guest } from './guest.ts'
 import { host } from './host.ts'
+import { image } from './image.ts'
 import { iostat } from './iostat.ts'
 import { memory } from './memory.ts'
 import { process } from './process.ts'
@@ -17,6 +18,7 @@ import { vm } from './vm.ts'
 export const COLLECTOR_NAMES = [
   'guest',
   'qmp',
+  'image',
   'process',
   'memory',
   'cgroup',
@@ -34,6 +36,7 @@ export function createCollectors(): Collector[] {
   return [
     guest,
     qmp,
+    image,
     process,
     memory,
     cgroup,

@@ -3,10 +3,13 @@ import type { Journal } from '../journal/journal.ts'
 import { DeadlineError } from '../lib/errors.ts'
 import { collectorSeconds, collectorSuccess } from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
-import type { MemorySampler } from '../sampler/memory-sampler.ts'
+import type { ImageReader } from '../sampler/image-reader.ts'
+import type { ProcessReader } from '../sampler/process-readers.ts'
 import type { Sampler } from '../sampler/sampler.ts'
 import type { IoHierarchy } from '../source/cgroup.ts'
+import type { Descriptors } from '../source/descriptors.ts'
 import type { IostatReader } from '../source/iostat.ts'
+import type { ProportionalMemory } from '../source/smaps.ts'
 
 /** What a collector may look at; nothing else is global. */
 export interface Scrape {
@@ -19,7 +22,10 @@ export interface Scrape {
   tiers: readonly Tier[]
   studies: readonly ActiveStudy[]
   sampler: Sampler
-  memorySampler: Pick<MemorySampler, 'of'>
+  /** Of each qemu, as it was last read at a slow pace. */
+  memory: Pick<ProcessReader<ProportionalMemory>, 'of'>
+  descriptors: Pick<ProcessReader<Descriptors>, 'of'>
+  images: Pick<ImageReader, 'of'>
   journal: Journal
   iostat?: IostatReader
   hierarchy?: IoHierarchy

@@ -1,63 +1,69 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { StorageFacts } from '../attribution/images.ts'
 import { type StackedDevice, stackDevices } from '../attribution/topology.ts'
+import { Serial } from '../lib/serial.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
-import { mapperName } from '../source/lvm.ts'
+import { type ImageFile, readImageFile } from '../source/image-file.ts'
 import { readMounts } from '../source/mounts.ts'
-import { readBlockDevices, readRotational } from '../source/sysfs.ts'
+import { readBlockDevices, readFilesystemGroups, readRotational } from '../source/sysfs.ts'
 import type { Collector, Scrape } from './collector.ts'
 import { diskSamples } from './disk-samples.ts'
+import { type DriveImage, driveImages, imageSample, pathsOf, placeOf } from './drive-images.ts'
+import { OnceAsked } from './once-asked.ts'
 
-const ANSWER_MS = 100
-
-/** The host's block devices: what they did, and how they stand on one another. */
+/** The host's block devices: what they did, how they stand on one another, and which images lie on them. */
 export function createDiskstatsCollector(): Collector {
-  const turning = new Turning()
-  return { name: 'diskstats', collect: (scrape) => collect(scrape, turning) }
+  const turning = new OnceAsked<boolean | undefined>()
+  const files = new OnceAsked<ImageFile>()
+  const reading = new Serial() // a server that has gone holds up one thread, and not all that Node has
+  const readFile = (path: string) => reading.run(() => readImageFile(path))
+  return {
+    name: 'diskstats',
+
+    async collect(scrape) {
+      const images = driveImages(scrape.vms)
+      await files.ask(images.flatMap(pathsOf), readFile)
+      return await collect(scrape, images, (path) => files.of(path), turning)
+    },
+  }
 }
 
-async function collect(scrape: Scrape, turning: Turning): Promise<Sample[]> {
-  const { procRoot, sysRoot, sampler } = scrape
-  const [stats, devices, mounts] = await Promise.all([
-    sampler.readDevices(),
-    readBlockDevices(sysRoot),
-    readMounts(procRoot),
-  ])
-  const shown = shownDevices(stackDevices(devices, mounts), scrape)
-  await turning.ask(sysRoot, [...shown.keys()])
+async function collect(
+  scrape: Scrape,
+  images: readonly DriveImage[],
+  fileOf: (path: string) => ImageFile | undefined,
+  turning: OnceAsked<boolean | undefined>,
+): Promise<Sample[]> {
+  const [stats, facts] = await Promise.all([scrape.sampler.readDevices(), readFacts(scrape)])
+  const places = images.map((image) => placeOf(image, fileOf, facts))
+  const shown = shownDevices(
+    stackDevices(facts),
+    places.flatMap(({ devices }) => devices),
+    scrape,
+  )
+  await turning.ask([...shown.keys()], (disk) => readRotational(scrape.sysRoot, disk))
   return [
     ...stats
       .filter(({ device }) => shown.has(device))
       .flatMap((stat) => diskSamples(m.device, { device: stat.device }, stat)),
     ...[...shown.values()].flatMap((device) => infoSamples(device, turning.of(device.name))),
+    ...images.map((image, index) => imageSample(image, places[index]!)),
   ]
 }
 
-/** What disks have said of themselves; each is asked once, and one that does not answer is waited for by nobody. */
-class Turning {
-  readonly #answers = new Map<string, boolean | undefined>()
-
-  of(disk: string): boolean | undefined {
-    return this.#answers.get(disk)
-  }
-
-  /** Asks those that are new, a moment for the answer to be there in the same scrape. */
-  async ask(sysRoot: string, disks: readonly string[]): Promise<void> {
-    for (const known of this.#answers.keys())
-      if (!disks.includes(known)) this.#answers.delete(known)
-    const fresh = disks.filter((disk) => !this.#answers.has(disk))
-    if (fresh.length === 0) return
-    const asked = fresh.map(async (disk) => {
-      this.#answers.set(disk, undefined)
-      this.#answers.set(disk, await readRotational(sysRoot, disk))
-    })
-    await Promise.race([Promise.allSettled(asked), sleep(ANSWER_MS)])
-  }
+async function readFacts({ procRoot, sysRoot }: Scrape): Promise<StorageFacts> {
+  const [mounts, devices, groups] = await Promise.all([
+    readMounts(procRoot),
+    readBlockDevices(sysRoot),
+    readFilesystemGroups(sysRoot),
+  ])
+  return { mounts, devices, groups }
 }
 
-/** Those that the filter lets through, those of the tiers and of drives, and all that these stand on. */
+/** Those that the filter lets through, those of the tiers and of images, and all that these stand on. */
 function shownDevices(
   devices: readonly StackedDevice[],
+  ofImages: readonly string[],
   scrape: Scrape,
 ): Map<string, StackedDevice> {
   const byName = new Map(devices.map((device) => [device.name, device]))
@@ -70,27 +76,28 @@ function shownDevices(
   }
   for (const { name } of devices) if (scrape.showsDevice(name)) show(name)
   for (const { device } of scrape.tiers) if (device !== undefined) show(device)
-  const mapped = new Map(devices.map(({ label, name }) => [label, name]))
-  for (const { backend } of scrape.vms.flatMap(({ drives }) => drives)) {
-    const volume = backend.kind === 'device' ? mapped.get(mapperName(backend.path)) : undefined
-    if (volume !== undefined) show(volume)
-  }
+  for (const name of ofImages) show(name)
   return shown
 }
 
 function infoSamples(device: StackedDevice, rotational: boolean | undefined): Sample[] {
-  const { name, label, major, minor, kind, leaf, parents } = device
+  const { name, label, major, minor, kind, volume, level, leaf, parents, leaves } = device
   const info = {
     device: name,
-    major: String(major),
-    minor: String(minor),
+    major: String(major ?? ''),
+    minor: String(minor ?? ''),
     kind,
     name: label ?? '',
+    vg_name: volume?.group ?? '',
+    lv_name: volume?.name ?? '',
+    lv_layer: volume?.layer ?? '',
+    level: level ?? '',
     rotational: rotational === undefined ? '' : String(rotational),
     leaf: String(leaf),
   }
   return [
     sample(m.deviceInfo, info, 1),
     ...parents.map((parent) => sample(m.deviceParentInfo, { device: name, parent }, 1)),
+    ...leaves.map((leaf) => sample(m.deviceLeafInfo, { device: name, leaf }, 1)),
   ]
 }

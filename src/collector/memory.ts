@@ -9,28 +9,27 @@ export const memory: Collector = {
   name: 'memory',
 
   async collect(scrape) {
-    const { vms, memorySampler } = scrape
+    const { vms } = scrape
     const ofHost = vms.flatMap(({ name, pid, memoryBytes }) => {
-      const taken = memorySampler.of(pid)
+      const taken = scrape.memory.of(pid)
       return [
-        sample(m.vmMemory, { vm: name }, memoryBytes),
+        ...sampleIfGiven(m.vmMemory, { vm: name }, memoryBytes),
         ...sampleIfGiven(m.vmProcess.proportionalBytes, { vm: name }, taken?.totalBytes),
         ...sampleIfGiven(m.vmProcess.anonymousBytes, { vm: name }, taken?.anonymousBytes),
       ]
     })
-    const withBalloon = vms.filter(({ balloon }) => balloon !== undefined)
-    const ofBalloons = await collectEach('memory', withBalloon, scrape, (vm) =>
-      balloonSamples(vm, scrape),
-    )
+    const ofBalloons = await collectEach('memory', vms, scrape, (vm) => balloonSamples(vm, scrape))
     return [...ofHost, ...ofBalloons]
   },
 }
 
 async function balloonSamples(vm: Vm, { timeoutMs }: Scrape): Promise<Sample[]> {
+  const { balloon, qmp } = vm
+  if (!balloon || !qmp) return []
   const labels = { vm: vm.name }
-  const { actualBytes, guest } = await readBalloon(vm.qmp, timeoutMs * 0.8)
+  const { actualBytes, guest } = await readBalloon(qmp, timeoutMs * 0.8)
   return [
-    ...sampleIfGiven(m.balloon.targetBytes, labels, vm.balloon?.targetBytes),
+    sample(m.balloon.targetBytes, labels, balloon.targetBytes),
     sample(m.balloon.actualBytes, labels, actualBytes),
     ...sampleIfGiven(m.guestMemory.totalBytes, labels, guest?.totalBytes),
     ...sampleIfGiven(m.guestMemory.freeBytes, labels, guest?.freeBytes),

@@ -1,3 +1,4 @@
+import { codeOf } from '../lib/errors.ts'
 import * as m from '../metrics/catalog.ts'
 import { sample, sampleIfGiven } from '../metrics/family.ts'
 import { readProcIo, readProcStat } from '../source/proc.ts'
@@ -10,16 +11,26 @@ export const process: Collector = {
   collect: (scrape) =>
     collectEach('process', scrape.vms, scrape, async ({ name, pid }) => {
       const labels = { vm: name }
+      const files = scrape.descriptors.of(pid)
       const [io, stat] = await Promise.all([
-        readProcIo(scrape.procRoot, pid),
+        readProcIo(scrape.procRoot, pid).catch(notAllowed),
         readProcStat(scrape.procRoot, pid),
       ])
       return [
-        sample(m.vmProcess.readBytes, labels, io.readBytes),
-        sample(m.vmProcess.writtenBytes, labels, io.writtenBytes),
-        sample(m.vmProcess.cancelledBytes, labels, io.cancelledBytes),
+        ...sampleIfGiven(m.vmProcess.readBytes, labels, io?.readBytes),
+        ...sampleIfGiven(m.vmProcess.writtenBytes, labels, io?.writtenBytes),
+        ...sampleIfGiven(m.vmProcess.cancelledBytes, labels, io?.cancelledBytes),
         sample(m.vmProcess.cpuSeconds, labels, stat.cpuSeconds),
+        sample(m.vmProcess.majorFaults, labels, stat.majorFaults),
+        sample(m.vmProcess.threads, labels, stat.threads),
         ...sampleIfGiven(m.vmProcess.residentBytes, labels, stat.residentBytes),
+        ...sampleIfGiven(m.vmProcess.descriptors, labels, files?.open),
+        ...sampleIfGiven(m.vmProcess.descriptorLimit, labels, files?.limit),
       ]
     }),
+}
+
+/** What a process of another user's read and wrote is not for everyone; its time and its memory are. */
+function notAllowed(error: unknown): undefined {
+  if (codeOf(error) !== 'EACCES') throw error
 }

@@ -1,6 +1,6 @@
 import * as m from '../metrics/catalog.ts'
 import { type Family, type Sample, sample } from '../metrics/family.ts'
-import type { Moments } from '../sampler/demand.ts'
+import type { Demand, Moments } from '../sampler/demand.ts'
 import type { Collector } from './collector.ts'
 
 /** What the one-second sampler has gathered. */
@@ -23,20 +23,24 @@ export const sampler: Collector = {
       ...[...sampler.vmRates].map(([vm, rates]) =>
         sample(m.vmTransactions, { vm }, rates.distribution),
       ),
-      ...[...sampler.vmDemand].flatMap(([vm, byTier]) =>
-        [...byTier].flatMap(([tier, moments]) => momentSamples(m.vmDemand, { vm, tier }, moments)),
+      ...[...sampler.vmDemand].flatMap(([vm, demands]) =>
+        demands.flatMap((demand) => momentSamples(m.vmDemand, { vm, ...labelsOf(demand) }, demand)),
       ),
-      ...[...sampler.tierDemand].flatMap(([tier, moments]) =>
-        momentSamples(m.tierDemand, { tier }, moments),
+      ...sampler.tierDemand.flatMap((demand) =>
+        momentSamples(m.tierDemand, labelsOf(demand), demand),
       ),
     ]
   },
 }
 
+function labelsOf({ tier, basis }: Demand) {
+  return { tier, basis }
+}
+
 function momentSamples<L extends string>(
   families: Record<keyof Moments, Family<L>>,
   labels: Readonly<Record<NoInfer<L>, string>>,
-  moments: Moments,
+  { moments }: Demand,
 ): Sample[] {
   return [
     sample(families.samples, labels, moments.samples),

@@ -27,8 +27,9 @@ function isOn(drives: readonly { tier: string }[], { name }: Tier): boolean {
 
 function infoSamples(tier: Tier): Sample[] {
   const { name, kind, filesystem = '', directory = '', target = '', device, unavailable } = tier
+  const found = String(tier.found ?? false)
   return [
-    sample(m.tierInfo, { tier: name, kind, filesystem, directory, target }, 1),
+    sample(m.tierInfo, { tier: name, kind, filesystem, directory, target, found }, 1),
     ...(device === undefined ? [] : [sample(m.tierDeviceInfo, { tier: name, device }, 1)]),
     sample(m.tierAvailable, { tier: name }, unavailable === undefined ? 1 : 0),
   ]
@@ -60,5 +61,8 @@ async function spaceSamples(tier: Tier): Promise<Sample[]> {
 
 async function readTierSpace({ directory, volumeGroup }: Tier): Promise<Space | undefined> {
   if (volumeGroup) return await readGroupSpace(volumeGroup.name, volumeGroup.thinPool)
-  return directory === undefined ? undefined : await readSpace(directory)
+  if (directory === undefined) return undefined
+  const space = await readSpace(directory)
+  // Some network filesystems do not say: statfs(2) has zeros, and df a dash.
+  return space.sizeBytes > 0 ? space : undefined
 }

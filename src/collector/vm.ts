@@ -2,6 +2,7 @@ import type { Drive, KnownVm, PassthroughDrive, Throttle } from '../attribution/
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import type { Collector } from './collector.ts'
+import { throttleSamples } from './throttle-samples.ts'
 
 /** What each vm is, how far it has come and how it went last. */
 export const vm: Collector = {
@@ -10,22 +11,23 @@ export const vm: Collector = {
 }
 
 function vmSamples(vm: KnownVm): Sample[] {
-  const { name, study, slot, guest, system, workload, accelerator, drives, phase, outcome } = vm
-  const { passthrough = [] } = vm
+  const { name, manager, accelerator, drives, passthrough = [], phase, outcome } = vm
   const of = { vm: name }
   const info = {
     ...of,
-    study,
-    case: vm.case,
-    slot: String(slot),
-    guest,
-    system,
-    workload,
+    manager,
+    study: vm.study ?? '',
+    case: vm.case ?? '',
+    slot: String(vm.slot ?? ''),
+    guest: vm.guest ?? '',
+    system: vm.system ?? '',
+    workload: vm.workload ?? '',
     accelerator,
   }
   return [
     sample(m.vmInfo, info, 1),
     ...drives.map((drive) => driveInfo(name, drive)),
+    ...drives.flatMap((drive) => throttleSamples(name, drive)),
     ...passthrough.map((drive) => passedInfo(name, drive)),
     ...(outcome === undefined ? [] : [sample(m.vmOutcome, { ...of, outcome }, 1)]),
     ...(phase
@@ -55,7 +57,7 @@ function driveInfo(vm: string, drive: Drive): Sample {
     aio,
     discard,
     detect_zeroes: drive.detectZeroes,
-    iothread: String(drive.iothread),
+    iothread: String(drive.iothread ?? ''),
     queues: String(drive.queues ?? ''),
     throttle: throttleWords(drive.throttle),
     pci: '',

@@ -11,6 +11,8 @@ export interface FirstConfigParts {
   formats: readonly string[]
   /** Whether a guest with a balloon can be had. */
   balloon: boolean
+  /** How many vms run that kvmio did not start. */
+  foreignVms: number
   /** LVM volume groups that are there; they are only named in comments. */
   volumeGroups: readonly string[]
 }
@@ -35,6 +37,8 @@ export function firstConfig(parts: FirstConfigParts): string {
     '',
     '# Where kvmio keeps what it makes: journal, images, sockets.',
     'state: .kvmio',
+    '',
+    ...discoveryLines(parts.foreignVms),
     '',
     '# Classes of storage that vms can be put on.',
     'tiers:',
@@ -73,6 +77,12 @@ export function firstConfig(parts: FirstConfigParts): string {
     '    # schedule: continuous # started by serve, block after block without end',
     '',
   ].join('\n')
+}
+
+function discoveryLines(running: number): string[] {
+  const what = 'Vms that kvmio did not start, of libvirt, of Proxmox or by hand, are only looked at'
+  if (running === 0) return [`# ${what}.`, '# discovery: { qemu: true }']
+  return [`# ${what}: ${running} of them now.`, 'discovery: { qemu: true }']
 }
 
 function placeLines({ name, directory, what, usable }: TierPlace): string[] {

@@ -18,6 +18,7 @@ export function withAbsolutePaths(config: ConfigFile, folder: string): ConfigFil
     ...config,
     state: resolve(folder, config.state),
     qemu: { ...config.qemu, binary: absoluteBinary(config.qemu.binary, folder) },
+    discovery: absoluteDiscovery(config.discovery, folder),
     tiers: mapValues(config.tiers, (tier) => absoluteTier(tier, folder)),
     guests: mapValues(config.guests, (guest) => absoluteGuest(guest, folder)),
     studies: withAbsoluteFactors(config.studies, folder),
@@ -91,6 +92,15 @@ export function isLines(job: string): boolean {
 /** A bare name is looked up in PATH when it is run. */
 function absoluteBinary(binary: string, folder: string): string {
   return binary.includes('/') ? resolve(folder, binary) : binary
+}
+
+function absoluteDiscovery(
+  { qemu, qmp }: ConfigFile['discovery'],
+  folder: string,
+): ConfigFile['discovery'] {
+  if (qmp === undefined) return { qemu }
+  if (typeof qmp === 'string') return { qemu, qmp: resolve(folder, qmp) }
+  return { qemu, qmp: mapValues(qmp, (path) => resolve(folder, path)) }
 }
 
 function absoluteTier(tier: TierConfig, folder: string): TierConfig {

@@ -85,6 +85,23 @@ export const guestSchema = z.strictObject({
     .describe('The virtual disks; a name is also the serial number that the guest sees'),
 })
 
+const SOCKETS = 'a path with {vm} in it, or a mapping from names of vms to paths'
+
+const discovery = z.strictObject({
+  qemu: z
+    .boolean('true or false')
+    .default(false)
+    .describe(
+      'Whether the vms of this host that kvmio did not start are found: those of libvirt, of Proxmox, and of people',
+    ),
+  qmp: z
+    .union([z.string().regex(/^[^\0]*\{vm\}[^\0]*$/, SOCKETS), z.record(z.string(), path)], SOCKETS)
+    .optional()
+    .describe(
+      'A QMP socket of each vm that nobody else is connected to, for the figures of its drives: a path in which {vm} stands for the name, or paths by name; only queries are sent to it',
+    ),
+})
+
 /** The main config file. */
 export const configSchema = z.strictObject({
   state: path.default('.kvmio').describe('Journal, images and sockets; relative to this file'),
@@ -101,6 +118,9 @@ export const configSchema = z.strictObject({
     .describe('The emulator'),
   retention: retentionSchema.prefault({}).describe('How long what is large is kept'),
   freeSpaceFloor: freeSpaceFloorSchema,
+  discovery: discovery
+    .prefault({})
+    .describe('Vms that kvmio did not start; they are only looked at'),
   tiers: z
     .record(name, tierSchema)
     .default({})

@@ -151,5 +151,15 @@ export const suiteSchema = z.strictObject({
 export const derivedSuiteSchema = z.strictObject({
   extends: z.string('a path').min(1, 'a path').describe('The suite file, beside this one'),
   scale: studySchema.shape.scale.unwrap().describe('What is smaller than there; reports show it'),
-  settings: settingsSchema.describe('Keys of guest or workload, set in each study that has them'),
+  settings: settingsSchema
+    .default({})
+    .describe('Keys of guest or workload, set in each study that has them'),
+  blocks: blocks.optional().describe('How often each case runs, in place of what the studies say'),
+  pause: seconds().optional().describe('The rest between two runs, in place of what they say'),
+  drift: referenceRule.shape.drift
+    .unwrap()
+    .optional()
+    .describe('How far runs of the reference case may lie apart, in place of what they say'),
 })
+
+export type DerivedSuite = z.output<typeof derivedSuiteSchema>

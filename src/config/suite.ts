@@ -9,7 +9,7 @@ import { type Problem, schemaProblems, shown } from './problems.ts'
 import { readable } from './readable.ts'
 import type { StudyConfig } from './schema.ts'
 import { suiteProblems } from './study-rules.ts'
-import { derivedSuiteSchema, suiteSchema } from './study-schema.ts'
+import { type DerivedSuite, derivedSuiteSchema, suiteSchema } from './study-schema.ts'
 import { name as nameSchema } from './values.ts'
 import type { ReadableStudy } from './vm-names.ts'
 
@@ -33,9 +33,9 @@ export async function loadSuite(
   const name = suiteName(file)
   const source = await readSource(file)
   if (!isDerived(source)) return { name, studies: suiteStudies(source, name, config, parts) }
-  const { base, settings, scale } = await derivation(source)
-  const studies = derived(suiteStudies(base, name, config, parts), settings, scale)
-  const mistakes = settingMistakes(settings, studies, config, parts === undefined)
+  const { base, changes } = await derivation(source)
+  const studies = derived(suiteStudies(base, name, config, parts), changes)
+  const mistakes = settingMistakes(changes.settings, studies, config, parts === undefined)
   const wrong =
     mistakes.length > 0 ? mistakes : suiteProblems(studies, config, (part) => fullName(name, part))
   if (wrong.length > 0) checked(source, derivedSuiteSchema, wrong)
@@ -63,10 +63,10 @@ function isDerived({ value }: Source): boolean {
 }
 
 /** What a suite that extends another changes of it. */
-async function derivation(source: Source) {
-  const { extends: path, settings, scale } = checked(source, derivedSuiteSchema, [])
-  const base = await readSource(resolve(dirname(source.file), path))
-  if (!isDerived(base)) return { base, settings, scale }
+async function derivation(source: Source): Promise<{ base: Source; changes: DerivedSuite }> {
+  const changes = checked(source, derivedSuiteSchema, [])
+  const base = await readSource(resolve(dirname(source.file), changes.extends))
+  if (!isDerived(base)) return { base, changes }
   const message = 'expected a suite that extends no other, got one that does'
   checked(source, derivedSuiteSchema, [{ path: ['extends'], at: 'value', message }])
   throw new TypeError('a suite with a problem passed')
@@ -157,15 +157,22 @@ function lacks(kind: string, wanted: readonly string[], there: object): string[]
 /** The same studies with other values for the keys that they have, a workload's own among them. */
 function derived(
   studies: Record<string, StudyConfig>,
-  settings: StudyConfig['settings'],
-  scale: string,
+  { settings, scale, drift, blocks, pause }: DerivedSuite,
 ): Record<string, StudyConfig> {
   return Object.fromEntries(
     Object.entries(studies).map(([name, study]) => {
       const own = Object.entries(settings).filter(([key]) => applies(key, study))
+      const { reference } = study
       return [
         name,
-        { ...study, settings: { ...study.settings, ...Object.fromEntries(own) }, scale },
+        {
+          ...study,
+          settings: { ...study.settings, ...Object.fromEntries(own) },
+          scale,
+          ...(blocks && { blocks }),
+          ...(pause !== undefined && { pause }),
+          ...(reference && drift !== undefined && { reference: { ...reference, drift } }),
+        },
       ]
     }),
   )

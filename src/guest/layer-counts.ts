@@ -66,7 +66,7 @@ function qemuCount(name: string, { read, write, flush, unmap }: DriveStats): Lay
     writes: write.operations,
     writtenBytes: write.bytes,
     flushes: flush.operations,
-    discards: unmap.operations,
-    discardedBytes: unmap.bytes,
+    discards: unmap?.operations,
+    discardedBytes: unmap?.bytes,
   }
 }

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
-import type { Backend, VmIdentity } from '../attribution/records.ts'
+import type { Backend, VmIdentity, VmOrigin } from '../attribution/records.ts'
 import type { DriveConfig } from '../config/drive-schema.ts'
 import type { ImageDriveConfig, PassthroughConfig } from '../config/passthrough.ts'
 import type { GuestConfig } from '../config/schema.ts'
 import { CACHE_MODES } from './cache-mode.ts'
 
 /** What one qemu process is made from; journalled, so that a later kvmio can take the vm over. */
-export interface VmPlan extends Omit<VmIdentity, 'drives'> {
+export interface VmPlan extends VmOrigin, Pick<VmIdentity, 'name'> {
   /** The vm's own folder: sockets, logs. */
   directory: string
   accelerator: 'kvm' | 'tcg'
@@ -145,12 +145,14 @@ export function identityOf(plan: VmPlan): VmIdentity {
   const drives = plan.drives.map((drive) => ({
     ...drive,
     backing: drive.backing.length,
+    backingImages: drive.backing.toReversed(),
     id: driveId(drive),
     direct: CACHE_MODES[drive.cache].direct,
   }))
   const passthrough = plan.passthrough?.map(({ name, pci }) => ({ name, pci }))
   return {
     name,
+    manager: 'kvmio',
     study,
     case: plan.case,
     slot,

@@ -73,7 +73,7 @@ const QUIT_MS = 10_000
 export class RunningVm {
   readonly plan: VmPlan
   readonly identity: VmIdentity
-  readonly record: Vm
+  readonly record: Vm & { qmp: Qmp }
   /** Resolves, never rejects, when qemu has gone. */
   readonly finished: Promise<VmEnd>
   readonly #process: QemuProcess

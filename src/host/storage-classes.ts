@@ -85,11 +85,9 @@ function onePerDisk(all: readonly StorageClass[]): StorageClass[] {
 
 /** The disks at the bottom of a stack; none for what lies in memory, in a file or on a network. */
 function disksUnder(device: BlockDevice, devices: readonly BlockDevice[]): string[] {
-  if (device.parents.length > 0) {
-    const parents = devices.filter(({ name }) => device.parents.includes(name))
-    return [...new Set(parents.flatMap((parent) => disksUnder(parent, devices)))].sort()
-  }
-  return device.kind === 'disk' ? [device.name] : []
+  if (device.kind === 'disk') return [device.name] // what is under it are its paths
+  const parents = devices.filter(({ name }) => device.parents.includes(name))
+  return [...new Set(parents.flatMap((parent) => disksUnder(parent, devices)))].sort()
 }
 
 /** By the disk's name, and by what it says of itself; a hypervisor says what it likes. */

@@ -95,33 +95,139 @@ export const drive = io('drive', ['vm', 'drive'], 'as qemu counts it (QMP query-
 export const driveFailed = counter(
   'drive_failed_operations_total',
   ['vm', 'drive', 'operation'],
-  'Operations that failed, by operation (QMP failed_*_operations).',
+  'Operations that failed, by operation (QMP failed_*_operations); not among the completed ones, but in their time and latency histogram, whose count is completed plus failed.',
 )
 export const driveInvalid = counter(
   'drive_invalid_operations_total',
   ['vm', 'drive', 'operation'],
-  'Operations that the guest asked for outside the disk or with a wrong alignment (QMP invalid_*_operations).',
+  'Operations that the guest asked for outside the disk or with a wrong alignment (QMP invalid_*_operations); they never began, and are in no other count.',
 )
 export const driveHighestOffset = gauge(
   'drive_highest_written_offset_bytes',
   ['vm', 'drive'],
-  'The offset after the last byte that was ever written (QMP wr_highest_offset).',
+  'The offset after the last byte that a write was ever tried at (QMP wr_highest_offset).',
 )
+export const driveIdle = gauge(
+  'drive_idle_seconds',
+  ['vm', 'drive'],
+  'Time since the last operation (QMP idle_time_ns); absent before the first.',
+)
+export const driveZoneAppend = {
+  completed: counter(
+    'drive_zone_appends_completed_total',
+    ['vm', 'drive'],
+    'Zone appends completed, as qemu 8.1 or newer counts it; 0 on a disk without zones.',
+  ),
+  merged: counter(
+    'drive_zone_appends_merged_total',
+    ['vm', 'drive'],
+    'Zone appends merged with another before they were issued, likewise.',
+  ),
+  bytes: counter(
+    'drive_zone_appended_bytes_total',
+    ['vm', 'drive'],
+    'Bytes appended to zones, likewise.',
+  ),
+  seconds: counter(
+    'drive_zone_append_time_seconds_total',
+    ['vm', 'drive'],
+    'Time that zone appends took, summed over them, likewise.',
+  ),
+}
+export const driveStorage = {
+  highestOffset: gauge(
+    'drive_storage_highest_written_offset_bytes',
+    ['vm', 'drive'],
+    'The same of the image itself: where a qcow2 on a larger device ends.',
+  ),
+  discards: counter(
+    'drive_storage_discards_completed_total',
+    ['vm', 'drive'],
+    "Discards that qemu passed on to the image's file or device (QMP discard-nb-ok).",
+  ),
+  discardedBytes: counter(
+    'drive_storage_discarded_bytes_total',
+    ['vm', 'drive'],
+    'Bytes of them (QMP discard-bytes-ok).',
+  ),
+  failedDiscards: counter(
+    'drive_storage_failed_discards_total',
+    ['vm', 'drive'],
+    'Discards that the file or device refused, mostly since it has none (QMP discard-nb-failed).',
+  ),
+  completionErrors: counter(
+    'drive_storage_nvme_completion_errors_total',
+    ['vm', 'drive'],
+    "Errors of a host's nvme disk that qemu drives itself, nvme:// (QMP completion-errors).",
+  ),
+  aligned: counter(
+    'drive_storage_nvme_aligned_accesses_total',
+    ['vm', 'drive'],
+    'Accesses to such a disk without a copy (QMP aligned-accesses).',
+  ),
+  unaligned: counter(
+    'drive_storage_nvme_unaligned_accesses_total',
+    ['vm', 'drive'],
+    'Accesses to such a disk that had to be copied (QMP unaligned-accesses).',
+  ),
+}
 export const driveLatency = {
   read: histogram(
     'drive_read_latency_seconds',
     ['vm', 'drive'],
-    'Latency of reads, as qemu counts it.',
+    'Latency of reads, failed ones included, as qemu counts it; the sum is exact.',
   ),
-  write: histogram(
-    'drive_write_latency_seconds',
+  write: histogram('drive_write_latency_seconds', ['vm', 'drive'], 'Latency of writes, likewise.'),
+  flush: histogram('drive_flush_latency_seconds', ['vm', 'drive'], 'Latency of flushes, likewise.'),
+  zoneAppend: histogram(
+    'drive_zone_append_latency_seconds',
     ['vm', 'drive'],
-    'Latency of writes, as qemu counts it.',
+    'Latency of zone appends, likewise; from the first one on.',
   ),
-  flush: histogram(
-    'drive_flush_latency_seconds',
+}
+
+export const driveThrottle = {
+  operations: gauge(
+    'drive_throttle_transactions_per_second',
     ['vm', 'drive'],
-    'Latency of flushes, as qemu counts it.',
+    'Reads and writes that qemu lets through (config); absent without such a limit.',
+  ),
+  burstOperations: gauge(
+    'drive_throttle_burst_transactions_per_second',
+    ['vm', 'drive'],
+    'The same in a burst.',
+  ),
+  bytes: gauge(
+    'drive_throttle_bytes_per_second',
+    ['vm', 'drive'],
+    'Bytes read and written that qemu lets through (config); absent without such a limit.',
+  ),
+  burstBytes: gauge(
+    'drive_throttle_burst_bytes_per_second',
+    ['vm', 'drive'],
+    'The same in a burst.',
+  ),
+  burstSeconds: gauge(
+    'drive_throttle_burst_seconds',
+    ['vm', 'drive'],
+    'How long a burst may last; only with one.',
+  ),
+}
+export const driveImage = {
+  virtualBytes: gauge(
+    'drive_image_virtual_bytes',
+    ['vm', 'drive', 'depth'],
+    'Size of the disk as the guest sees it (config, the header of a qcow2, the length of a raw image).',
+  ),
+  allocatedBytes: gauge(
+    'drive_image_allocated_bytes',
+    ['vm', 'drive', 'depth'],
+    'What the image takes of its tier, without those under it: the blocks of a file, a volume whole, of a thin one what is written (every 15 s).',
+  ),
+  fileBytes: gauge(
+    'drive_image_file_bytes',
+    ['vm', 'drive', 'depth'],
+    'Length of the image file, holes included (every 15 s).',
   ),
 }
 
@@ -145,6 +251,26 @@ export const vmProcess = {
     'vm_process_cpu_seconds_total',
     ['vm'],
     'User and system time of the qemu process (/proc/PID/stat).',
+  ),
+  majorFaults: counter(
+    'vm_process_major_faults_total',
+    ['vm'],
+    'Page faults of the qemu process that waited for a disk (/proc/PID/stat): of the memory of its guest, too.',
+  ),
+  threads: gauge(
+    'vm_process_threads',
+    ['vm'],
+    'Threads of the qemu process: its processors, and those that wait for I/O (/proc/PID/stat).',
+  ),
+  descriptors: gauge(
+    'vm_process_open_fds',
+    ['vm'],
+    'Files, sockets and queues that the qemu process has open (/proc/PID/fd, every 15 s).',
+  ),
+  descriptorLimit: gauge(
+    'vm_process_max_fds',
+    ['vm'],
+    'How many it may have open (/proc/PID/limits, every 15 s); absent without a limit.',
   ),
   residentBytes: gauge(
     'vm_process_resident_memory_bytes',
@@ -216,6 +342,19 @@ export const vmDevice = io(
   READ_WRITE,
 )
 
+export const vmPressure = {
+  waiting: counter(
+    'vm_pressure_io_waiting_seconds_total',
+    ['vm'],
+    "Time in which at least one task of the vm's cgroup waited for I/O (io.pressure some, cgroup v2).",
+  ),
+  stalled: counter(
+    'vm_pressure_io_stalled_seconds_total',
+    ['vm'],
+    "Time in which all tasks of the vm's cgroup waited for I/O at once (io.pressure full, cgroup v2).",
+  ),
+}
+
 export const device = io('device', ['device'], 'as the host has it (/proc/diskstats)', EACH)
 export const tierClient = io(
   'tier_client',
@@ -240,7 +379,7 @@ export const deviceTransactions = histogram(
 export const vmTransactions = histogram(
   'vm_transactions_per_second',
   ['vm'],
-  'Reads, writes and flushes that the vm asked of qemu in one second, sampled each second.',
+  'Reads, writes and flushes that the vm asked of qemu in one second, sampled each second; flushes of nvme drives are not counted by qemu.',
 )
 
 export const iostat = {
@@ -279,18 +418,40 @@ export const iostat = {
 
 export const deviceInfo = gauge(
   'device_info',
-  ['device', 'major', 'minor', 'kind', 'name', 'rotational', 'leaf'],
-  '1; leaf="true" marks the bottom of a stack, so that a sum counts each transaction once.',
+  [
+    'device',
+    'major',
+    'minor',
+    'kind',
+    'name',
+    'vg_name',
+    'lv_name',
+    'lv_layer',
+    'level',
+    'rotational',
+    'leaf',
+  ],
+  '1; leaf="true" marks the bottom of a stack, so that a sum counts each transaction once. name is that of the device mapper, level that of md; what a device does not have is empty.',
 )
 export const deviceParentInfo = gauge(
   'device_parent_info',
   ['device', 'parent'],
   '1; the device that this one stands on: a disk under a partition, the file system under a loop file.',
 )
+export const deviceLeafInfo = gauge(
+  'device_leaf_info',
+  ['device', 'leaf'],
+  '1; a device at the bottom of the stack that this one stands on; a leaf stands on itself.',
+)
+export const driveImageInfo = gauge(
+  'drive_image_info',
+  ['vm', 'drive', 'depth', 'image', 'format', 'filesystem', 'mountpoint', 'device'],
+  '1; the image of a drive (depth 0) and those under it (1, 2, ...), and what it lies on. device is empty on tmpfs, overlay, a network and a btrfs of several devices.',
+)
 export const tierInfo = gauge(
   'tier_info',
-  ['tier', 'kind', 'filesystem', 'directory', 'target'],
-  '1; one a tier.',
+  ['tier', 'kind', 'filesystem', 'directory', 'target', 'found'],
+  '1; one a tier. found="true": not in the config, but a vm that kvmio did not start has a drive there.',
 )
 export const tierDeviceInfo = gauge(
   'tier_device_info',
@@ -299,8 +460,8 @@ export const tierDeviceInfo = gauge(
 )
 export const vmInfo = gauge(
   'vm_info',
-  ['vm', 'study', 'case', 'slot', 'guest', 'system', 'workload', 'accelerator'],
-  '1; one a vm, until its study ends.',
+  ['vm', 'manager', 'study', 'case', 'slot', 'guest', 'system', 'workload', 'accelerator'],
+  '1; one a vm, until its study ends. manager is who started it: kvmio, libvirt, proxmox or other; of a vm that kvmio did not start the study and what it was made from are empty, and it is gone with its qemu.',
 )
 export const driveInfo = gauge(
   'drive_info',
@@ -324,7 +485,7 @@ export const driveInfo = gauge(
     'throttle',
     'pci',
   ],
-  '1; one a drive, until its study ends. An option that its bus or format does not have, or that is left to qemu, is empty. Of a drive with bus="passthrough" the guest alone has counters, kvmio_guest_disk_*.',
+  '1; one a drive, until its study ends. An option that its bus or format does not have, that is left to qemu, or that is not known of a vm that kvmio did not start, is empty. Of a drive with bus="passthrough" the guest alone has counters, kvmio_guest_disk_*.',
 )
 export const runInfo = gauge(
   'run_info',
@@ -337,7 +498,7 @@ export const runInfo = gauge(
 export const vmUp = gauge(
   'vm_up',
   ['vm'],
-  '1 while the qemu process runs and answers, 0 when it does not.',
+  '1 while the qemu process runs and answers, 0 when it does not; absent where no QMP socket of the vm is named, for then nobody has asked.',
 )
 export const vmOutcome = gauge(
   'vm_outcome',
@@ -355,15 +516,19 @@ export const vmPhaseStart = gauge(
   'When the phase began, as Unix time.',
 )
 export const vmDemand = {
-  samples: counter('vm_demand_samples_total', ['vm', 'tier'], 'One-second samples of demand.'),
+  samples: counter(
+    'vm_demand_samples_total',
+    ['vm', 'tier', 'basis'],
+    'One-second samples of demand. basis is how it is known: operations (asked of qemu, times their cost on a rated tier, of direct drives) or device (time that the device was busy, times the share of its operations that the cgroup of the vm had). A vm has one basis on a tier.',
+  ),
   seconds: counter(
     'vm_demand_seconds_total',
-    ['vm', 'tier'],
+    ['vm', 'tier', 'basis'],
     'Device-seconds that the vm asked for, summed over samples: over samples_total, the mean.',
   ),
   squaredSeconds: counter(
     'vm_demand_squared_seconds_total',
-    ['vm', 'tier'],
+    ['vm', 'tier', 'basis'],
     'Squares of the samples, summed: for the variance.',
   ),
 }
@@ -407,17 +572,17 @@ export const tierSpace = {
 export const tierDemand = {
   samples: counter(
     'tier_demand_samples_total',
-    ['tier'],
-    'One-second samples of the demand of all vms on the tier.',
+    ['tier', 'basis'],
+    'One-second samples of the demand of all vms on the tier whose demand has this basis.',
   ),
   seconds: counter(
     'tier_demand_seconds_total',
-    ['tier'],
-    'Device-seconds that all vms asked for, summed over samples.',
+    ['tier', 'basis'],
+    'Device-seconds that these vms asked for, summed over samples.',
   ),
   squaredSeconds: counter(
     'tier_demand_squared_seconds_total',
-    ['tier'],
+    ['tier', 'basis'],
     'Squares of the samples, summed.',
   ),
 }
@@ -442,6 +607,34 @@ export const host = {
     'host_cpu_seconds_total',
     ['mode'],
     'Time of all processors by mode (/proc/stat).',
+  ),
+}
+
+export const hostPressure = {
+  cpuWaiting: counter(
+    'host_pressure_cpu_waiting_seconds_total',
+    [],
+    'Time in which at least one task waited for a processor (/proc/pressure/cpu some).',
+  ),
+  ioWaiting: counter(
+    'host_pressure_io_waiting_seconds_total',
+    [],
+    'Time in which at least one task waited for I/O (/proc/pressure/io some).',
+  ),
+  ioStalled: counter(
+    'host_pressure_io_stalled_seconds_total',
+    [],
+    'Time in which all tasks that were not idle waited for I/O at once (/proc/pressure/io full).',
+  ),
+  memoryWaiting: counter(
+    'host_pressure_memory_waiting_seconds_total',
+    [],
+    'Time in which at least one task waited for memory (/proc/pressure/memory some).',
+  ),
+  memoryStalled: counter(
+    'host_pressure_memory_stalled_seconds_total',
+    [],
+    'Time in which all tasks that were not idle waited for memory at once (/proc/pressure/memory full).',
   ),
 }
 

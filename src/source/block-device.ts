@@ -3,8 +3,9 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from '../lib/errors.ts'
-import { readDiskstats } from './diskstats.ts'
+import { readDiskstats, SECTOR_BYTES } from './diskstats.ts'
 import { deviceNumber, type Mount } from './mounts.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** A block device that a path names. */
 export interface NamedDevice {
@@ -94,7 +95,7 @@ async function readSysDevice(path: string): Promise<SysDevice> {
   return {
     name: basename(path).replaceAll('!', '/'),
     number: number ?? '',
-    sizeBytes: Number(sectors ?? 0) * 512,
+    sizeBytes: wholeNumber(sectors ?? '', 'sectors', join(path, 'size'), 1) * SECTOR_BYTES,
     readOnly: readOnly === '1',
     holders: (await readdir(join(path, 'holders')).catch(() => [])).sort(),
   }

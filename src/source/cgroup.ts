@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, KvmioError, messageOf, ParseError } from '../lib/errors.ts'
 import { readMounts } from './mounts.ts'
+import { type Pressure, readPressure } from './pressure.ts'
 import { wholeNumber } from './whole-number.ts'
 
 /** Where cgroups that count I/O are made. */
@@ -116,6 +117,15 @@ export async function readCgroupIo(hierarchy: IoHierarchy, path: string): Promis
   }) as [string, string]
   const [serviced, bytes] = await Promise.all(files.map((file) => readFile(file, 'utf8')))
   return parseBlkio(serviced!, bytes!, files)
+}
+
+/** How long the tasks of a cgroup have waited for I/O; v1 does not know. */
+export async function readCgroupPressure(
+  hierarchy: IoHierarchy,
+  path: string,
+): Promise<Pressure | undefined> {
+  if (hierarchy.version === 1) return undefined
+  return await readPressure(join(directoryOf(hierarchy, path), 'io.pressure'))
 }
 
 /** v1's blkio.throttle.io_serviced_recursive and io_service_bytes_recursive. */
@@ -246,11 +256,12 @@ function setValue(file: string, value: string): Promise<void> {
 
 function directoryOf({ root }: IoHierarchy, path: string): string {
   const names = path.split('/')
-  if (names.every((name) => /^[\w@:.-]+$/.test(name) && !/^\.+$/.test(name))) {
+  // systemd writes a hyphen of a vm's name as \x2d; libvirt without systemd takes names as they are, spaces too.
+  if (names.every((name) => /^[^\p{Cc}]+$/u.test(name) && !/^\.+$/.test(name))) {
     return join(root, path)
   }
   throw new KvmioError(
-    `cgroup ${path}: expected names of letters, digits and _@:.- between slashes`,
+    `cgroup ${path}: expected names between slashes, none of them dots alone or with control characters`,
   )
 }
 

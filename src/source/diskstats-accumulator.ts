@@ -9,9 +9,11 @@ export interface DiskTotal {
 }
 
 /**
- * Takes the next line of a device into its totals. The times of /proc/diskstats have 32 bits even on 64-bit kernels
- * (`unsigned int`, block/genhd.c: diskstats_show): 37 hours at a mean queue of 32. One that falls from the upper half
- * has wrapped; any other fall, or another device number, means a new device under the old name: all start again at 0.
+ * Takes the next line of a device into its totals. All times of /proc/diskstats have 32 bits even on 64-bit kernels
+ * (`unsigned int`, block/genhd.c: diskstats_show; that with requests in flight by jiffies_to_msecs()): 37 hours at a mean
+ * queue of 32. One that fell has wrapped when it went on by less than 2^31 ms, which is far more than it does from one
+ * reading to the next. Any other fall, or another device number, means a new device under the old name: all start again
+ * at 0. Counts have the kernel's word, and those of a 32-bit kernel wrap as times do, which is taken for a reset.
  */
 export function accumulateDiskstat(before: DiskTotal | undefined, stat: Diskstat): DiskTotal {
   if (!before) return { seen: stat, total: stat }
@@ -81,7 +83,10 @@ const TIMES: readonly ((stat: Diskstat) => number | undefined)[] = [
 
 function isReset(seen: Diskstat, stat: Diskstat): boolean {
   if (seen.major !== stat.major || seen.minor !== stat.minor) return true
-  const fell = (read: (stat: Diskstat) => number | undefined) =>
-    (read(stat) ?? 0) < (read(seen) ?? 0)
-  return COUNTS.some(fell) || TIMES.some((read) => fell(read) && (read(seen) ?? 0) <= WRAP / 2)
+  const fall = (read: (stat: Diskstat) => number | undefined) =>
+    (read(seen) ?? 0) - (read(stat) ?? 0)
+  return (
+    COUNTS.some((read) => fall(read) > 0) ||
+    TIMES.some((read) => fall(read) > 0 && fall(read) <= WRAP / 2)
+  )
 }

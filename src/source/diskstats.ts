@@ -55,19 +55,6 @@ export function parseDiskFields(fields: string, file = 'disk statistics'): DiskF
   return parseStatistics(columnsOf(fields), 0, file, 1)
 }
 
-/** The line that the kernel would print; parsing it gives the same statistics. */
-export function formatDiskstat(stat: Diskstat): string {
-  const { device, major, minor, discards, flushes } = stat
-  const fields = [
-    ...[stat.readsCompleted, stat.readsMerged, stat.readSectors, stat.readMs],
-    ...[stat.writesCompleted, stat.writesMerged, stat.writtenSectors, stat.writeMs],
-    ...[stat.ioNow, stat.ioMs, stat.ioWeightedMs],
-    ...(discards ? [discards.completed, discards.merged, discards.sectors, discards.ms] : []),
-    ...(discards && flushes ? [flushes.completed, flushes.ms] : []),
-  ]
-  return `${String(major).padStart(4)} ${String(minor).padStart(7)} ${device} ${fields.join(' ')}`
-}
-
 const FIELDS = [
   ...['reads completed', 'reads merged', 'sectors read', 'ms reading'],
   ...['writes completed', 'writes merged', 'sectors written', 'ms writing'],

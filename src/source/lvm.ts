@@ -21,7 +21,8 @@ export interface LogicalVolume {
   tags: string[]
   /** Whether something has its device open (a mount, a qemu), or nobody knows. */
   open: boolean
-  /** Of a thin pool: how much of it is written, 0 to 1. */
+  isThinPool?: true
+  /** Of a thin pool and of a volume in one: how much of it is written, 0 to 1; absent while it is not active. */
   written?: number
 }
 
@@ -59,9 +60,11 @@ export async function readGroupSpace(group: string, thinPool?: string): Promise<
 
 /** The space of a thin pool: its volumes may promise more than that, and writes fail when it is full. */
 export function poolSpace(volumes: readonly LogicalVolume[], group: string, pool: string): Space {
-  const found = volumes.find(({ name, written }) => name === pool && written !== undefined)
+  const found = volumes.find(({ name, isThinPool }) => name === pool && isThinPool)
   if (!found) throw new UnavailableError(`volume group ${group} has no thin pool ${pool}`)
-  const { sizeBytes, written = 0 } = found
+  const { sizeBytes, written } = found
+  if (written === undefined)
+    throw new UnavailableError(`thin pool ${pool} of volume group ${group} is not active`)
   const freeBytes = Math.floor(sizeBytes * (1 - written))
   return { sizeBytes, freeBytes, availableBytes: freeBytes }
 }
@@ -70,6 +73,24 @@ export function poolSpace(volumes: readonly LogicalVolume[], group: string, pool
 export function mapperName(path: string): string {
   const names = path.split('/').slice(-2)
   return names.map((name) => name.replaceAll('-', '--')).join('-')
+}
+
+/** What a device of LVM's is part of. */
+export interface MappedVolume {
+  group: string
+  name: string
+  /** Of a device that LVM makes a volume of: tpool, real, cow. */
+  layer?: string
+}
+
+/** From the device mapper's name to the volume, which mapperName() has made it of: neither name begins with a hyphen. */
+export function volumeOf(mapped: string): MappedVolume | undefined {
+  const [group, name, layer, ...more] = mapped
+    .replaceAll('--', '/') // no name has a slash
+    .split('-')
+    .map((part) => part.replaceAll('/', '-'))
+  if (!group || !name || more.length > 0) return undefined
+  return layer === undefined ? { group, name } : { group, name, layer }
 }
 
 /** A group has a row for each of its physical volumes. */
@@ -92,14 +113,17 @@ export function parseVolumeGroups(text: string): VolumeGroup[] {
 
 export function parseLogicalVolumes(text: string): LogicalVolume[] {
   return rowsOf(text, 'lv', 'lvs').map((row) => {
-    const isPool = row.word('lv_layout').split(',').includes('pool')
+    const layout = row.word('lv_layout').split(',')
+    const isThin = layout.includes('thin')
+    const isActive = row.word('data_percent') !== ''
     return {
       group: row.word('vg_name'),
       name: row.word('lv_name'),
       sizeBytes: row.whole('lv_size'),
       tags: row.word('lv_tags').split(',').filter(Boolean),
       open: row.word('lv_device_open') !== '', // open, or unknown without a device mapper
-      ...(isPool ? { written: row.percent('data_percent') } : {}),
+      ...(isThin && layout.includes('pool') ? { isThinPool: true } : {}),
+      ...(isThin && isActive ? { written: row.percent('data_percent') } : {}),
     }
   })
 }

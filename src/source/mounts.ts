@@ -36,14 +36,48 @@ export async function filesystemOf(
   mounts: readonly Mount[],
 ): Promise<{ mount: Mount; device?: string }> {
   const [real, { dev }] = await Promise.all([realpath(path), stat(path, { bigint: true })])
-  const id = deviceNumber(dev)
-  const above = mounts.filter(({ mountPoint }) => isAbove(mountPoint, real))
-  const same = mounts.filter((mount) => mount.device === id)
-  const mount =
-    longest(above.filter((mount) => mount.device === id)) ?? same.at(-1) ?? longest(above)
+  const mount = mountOf(real, mounts, deviceNumber(dev))
   if (!mount) throw new KvmioError(`no mount in /proc/self/mountinfo holds ${real}`)
-  const device = mount.device.startsWith('0:') ? await blockDeviceOf(mount.source) : mount.device
+  const device = await blockDeviceUnder(mount)
   return device === undefined ? { mount } : { mount, device }
+}
+
+/** MAJ:MIN of the block device under a mount; undefined where there is none. */
+export async function blockDeviceUnder({ device, source }: Mount): Promise<string | undefined> {
+  return device.startsWith('0:') ? await blockDeviceOf(source) : device
+}
+
+/** The mounts that a process sees, by the id that its open files name (fdinfo's mnt_id). */
+export async function readMountsById(procRoot: string, pid: number): Promise<Map<number, Mount>> {
+  const file = join(procRoot, String(pid), 'mountinfo')
+  const text = await readFile(file, 'utf8')
+  const ids = text.split('\n').filter((row) => row.trim() !== '')
+  const mounts = parseMounts(text, file)
+  return new Map(mounts.map((mount, index) => [Number.parseInt(ids[index]!, 10), mount]))
+}
+
+/** Where one of these mounts shows the same filesystem, best above the path: two processes may see it at two places. */
+export function sameFilesystem(
+  path: string,
+  { device }: Mount,
+  mounts: readonly Mount[],
+): Mount | undefined {
+  const same = mounts.filter((mount) => mount.device === device)
+  return longestAbove(path, same) ?? same[0]
+}
+
+/**
+ * The mount that a path is in: of those with the number that stat() gives, a bind mount among them, the one with the
+ * longest mount point above the path; of two at one mount point the later one, which hides the earlier.
+ */
+export function mountOf(
+  path: string,
+  mounts: readonly Mount[],
+  number?: string,
+): Mount | undefined {
+  const same = mounts.filter(({ device }) => device === number)
+  // The path may be of another mount namespace; and each subvolume of btrfs has a number that no mount has.
+  return longestAbove(path, same) ?? same.at(-1) ?? longestAbove(path, mounts)
 }
 
 /** The space of the filesystem that a file lies on, in bytes. */
@@ -89,15 +123,15 @@ export function unescaped(field: string): string {
   return field.replace(/\\([0-3][0-7]{2})/g, (_, code) => String.fromCharCode(parseInt(code, 8)))
 }
 
-function isAbove(mountPoint: string, path: string): boolean {
-  return mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
-}
-
-/** Of two at one mount point the later one hides the earlier. */
-function longest(mounts: readonly Mount[]): Mount | undefined {
-  return mounts.reduce<Mount | undefined>((best, mount) => {
-    return best && best.mountPoint.length > mount.mountPoint.length ? best : mount
-  }, undefined)
+function longestAbove(path: string, mounts: readonly Mount[]): Mount | undefined {
+  const above = mounts.filter(
+    ({ mountPoint }) =>
+      mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`),
+  )
+  return above.reduce<Mount | undefined>(
+    (best, mount) => (best && best.mountPoint.length > mount.mountPoint.length ? best : mount),
+    undefined,
+  )
 }
 
 /** btrfs: the mount has a device number that is no device's, but its source is the block device. */

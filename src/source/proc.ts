@@ -37,6 +37,9 @@ export interface ProcStat {
   /** R, S, D, Z… */
   state: string
   ppid: number
+  /** Page faults that waited for a disk. */
+  majorFaults: number
+  threads: number
   /** User and system time of all its threads. */
   cpuSeconds: number
   /** When it began, in 1/100 s since the host's boot: with the pid, what tells it from a later process. */
@@ -73,6 +76,8 @@ export function parseProcStat(text: string, file = '/proc/PID/stat'): ProcStat {
   return {
     state,
     ppid: value(4, 'parent'),
+    majorFaults: value(12, 'major faults'),
+    threads: value(20, 'threads'),
     cpuSeconds: (value(14, 'user time') + value(15, 'system time')) / TICKS_PER_SECOND,
     startTicks: value(22, 'start time'),
   }
@@ -127,7 +132,7 @@ export function parseProcStatus(text: string, file = '/proc/PID/status'): ProcSt
 export interface Meminfo {
   totalBytes: number
   /** Kernel 3.14 and newer. */
-  availableBytes: number
+  availableBytes?: number
   /** In the page cache, not yet on its way to a device. */
   dirtyBytes: number
   /** On its way to a device. */
@@ -141,9 +146,10 @@ export async function readMeminfo(procRoot: string): Promise<Meminfo> {
 }
 
 export function parseMeminfo(text: string, file = '/proc/meminfo'): Meminfo {
+  const hasAvailable = /^MemAvailable:/m.test(text)
   return {
     totalBytes: kilobytes(text, 'MemTotal', file),
-    availableBytes: kilobytes(text, 'MemAvailable', file),
+    ...(hasAvailable ? { availableBytes: kilobytes(text, 'MemAvailable', file) } : {}),
     dirtyBytes: kilobytes(text, 'Dirty', file),
     writebackBytes: kilobytes(text, 'Writeback', file),
   }

@@ -2,13 +2,21 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf } from '../lib/errors.ts'
+import { type MappedVolume, volumeOf } from './lvm.ts'
+import { namespaceOf } from './nvme-path.ts'
 
 export type BlockDeviceKind =
   | 'disk'
   | 'partition'
+  | 'path'
   | 'loop'
+  | 'lvm'
+  | 'crypt'
+  | 'multipath'
   | 'dm'
   | 'md'
+  | 'bcache'
+  | 'zvol'
   | 'nbd'
   | 'zram'
   | 'ram'
@@ -18,12 +26,17 @@ export type BlockDeviceKind =
 export interface BlockDevice {
   /** As in /proc/diskstats. */
   name: string
-  major: number
-  minor: number
+  /** Absent of a path under nvme multipath: the kernel hides its number, but not its counters. */
+  major?: number
+  minor?: number
   kind: BlockDeviceKind
   /** The device mapper's name: vg0-images. */
   label?: string
-  /** The devices that this one stands on: a partition's disk, the members of a dm or md device. */
+  /** Of a logical volume, and of the devices that LVM makes one of. */
+  volume?: MappedVolume
+  /** Of an md device: raid1. */
+  level?: string
+  /** The devices that this one stands on: a partition's disk, the members of a dm or md device, the paths of an nvme namespace. */
   parents: string[]
   /** The file under a loop device, as the kernel shows its path. */
   backingFile?: string
@@ -33,8 +46,20 @@ export interface BlockDevice {
 export async function readBlockDevices(sysRoot: string): Promise<BlockDevice[]> {
   const root = join(sysRoot, 'block')
   const names = await readdir(root)
-  const devices = await Promise.all(names.map((name) => readDisk(root, name)))
-  return devices.flat().sort((a, b) => a.major - b.major || a.minor - b.minor)
+  const found = (await Promise.all(names.map((name) => readDisk(root, name)))).flat()
+  const devices = found.map((device) => ({
+    ...device,
+    parents: [...device.parents, ...pathsOf(device.name, found)],
+  }))
+  const place = ({ major = 0, minor = 0 }: BlockDevice) => major * 2 ** 20 + minor
+  return devices.sort((a, b) => place(a) - place(b) || (a.name < b.name ? -1 : 1))
+}
+
+/** The names of the devices of each mounted btrfs: https://docs.kernel.org/filesystems/btrfs.html */
+export async function readFilesystemGroups(sysRoot: string): Promise<string[][]> {
+  const root = join(sysRoot, 'fs/btrfs')
+  const groups = (await list(root)).map((id) => list(join(root, id, 'devices')))
+  return (await Promise.all(groups)).map((names) => names.map(nameOf)).filter((names) => names[0])
 }
 
 /**
@@ -50,29 +75,54 @@ export async function readRotational(sysRoot: string, disk: string): Promise<boo
 async function readDisk(root: string, entry: string): Promise<BlockDevice[]> {
   const directory = join(root, entry)
   const entries = await list(directory)
-  const disk = await readDevice(directory, entry)
-  const [label, backingFile] = await Promise.all([
-    entries.includes('dm') ? attribute(directory, 'dm/name') : undefined,
-    entries.includes('loop') ? attribute(directory, 'loop/backing_file') : undefined,
+  const read = (folder: string, name: string) =>
+    entries.includes(folder) ? attribute(directory, `${folder}/${name}`) : undefined
+  const [disk, label, uuid, level, backingFile] = await Promise.all([
+    readDevice(directory, entry),
+    ...[read('dm', 'name'), read('dm', 'uuid'), read('md', 'level'), read('loop', 'backing_file')],
   ])
-  // A partition is a directory in its disk's, and its name begins with the disk's.
-  const parts = entries.filter((name) => name !== entry && name.startsWith(entry))
-  const partitions = parts.map(async (part): Promise<BlockDevice[]> => {
-    const path = join(directory, part)
-    if ((await attribute(path, 'partition')) === undefined) return []
-    const device = await readDevice(path, part)
-    return device ? [{ ...device, kind: 'partition', parents: [nameOf(entry)] }] : []
-  })
-  // Without a number it is hidden: a path under nvme multipath, which the head of the path counts.
-  if (!disk) return []
+  if (!disk) return await readPath(directory, entry)
+  const kind = uuid === undefined ? kindOf(entry, entries) : mappedKind(uuid)
+  const volume = kind === 'lvm' && label !== undefined ? volumeOf(label) : undefined
   const whole: BlockDevice = {
     ...disk,
-    kind: kindOf(entry, entries),
+    kind,
     ...(label === undefined ? {} : { label }),
+    ...(volume ? { volume } : {}),
+    ...(level === undefined ? {} : { level }),
     parents: (await list(join(directory, 'slaves'))).map(nameOf),
     ...(backingFile === undefined ? {} : { backingFile }),
   }
-  return [whole, ...(await Promise.all(partitions)).flat()]
+  return [whole, ...(await readPartitions(directory, entry, entries))]
+}
+
+/** A partition is a directory in its disk's, and its name begins with the disk's. */
+async function readPartitions(
+  directory: string,
+  entry: string,
+  entries: readonly string[],
+): Promise<BlockDevice[]> {
+  const names = entries.filter((name) => name !== entry && name.startsWith(entry))
+  const partitions = names.map(async (name): Promise<BlockDevice[]> => {
+    const path = join(directory, name)
+    if ((await attribute(path, 'partition')) === undefined) return []
+    const device = await readDevice(path, name)
+    return device ? [{ ...device, kind: 'partition', parents: [nameOf(entry)] }] : []
+  })
+  return (await Promise.all(partitions)).flat()
+}
+
+/** Under nvme multipath a namespace has a disk for each controller: hidden, with counters and without a number. */
+async function readPath(directory: string, entry: string): Promise<BlockDevice[]> {
+  if (namespaceOf(entry) === undefined) return []
+  const isPath = (await attribute(directory, 'hidden')) === '1'
+  return isPath ? [{ name: entry, kind: 'path', parents: [] }] : []
+}
+
+function pathsOf(disk: string, devices: readonly BlockDevice[]): string[] {
+  return devices.flatMap(({ name, kind }) =>
+    kind === 'path' && namespaceOf(name) === disk ? [name] : [],
+  )
 }
 
 async function readDevice(directory: string, entry: string) {
@@ -90,7 +140,17 @@ const KINDS: readonly [name: RegExp, kind: BlockDeviceKind][] = [
   [/^ram\d/, 'ram'],
   [/^sr\d/, 'optical'],
   [/^fd\d/, 'floppy'],
+  [/^bcache\d/, 'bcache'],
+  [/^zd\d/, 'zvol'],
 ]
+
+/** The device mapper's users put their name before what is unique (libdm: dm_build_dm_uuid; kpartx: partN-). */
+function mappedKind(uuid: string): BlockDeviceKind {
+  if (/^part\d+-/.test(uuid)) return 'partition'
+  if (uuid.startsWith('LVM-')) return 'lvm'
+  if (uuid.startsWith('CRYPT-')) return 'crypt'
+  return uuid.startsWith('mpath-') ? 'multipath' : 'dm'
+}
 
 function kindOf(entry: string, entries: readonly string[]): BlockDeviceKind {
   for (const kind of ['dm', 'md', 'loop'] as const) if (entries.includes(kind)) return kind

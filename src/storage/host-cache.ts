@@ -104,7 +104,7 @@ async function makeWarm(
   const extents = (await Promise.all(files.map(dataOf))).flat()
   const bytes = extents.reduce((sum, { length }) => sum + length, 0)
   const { availableBytes } = await readMeminfo(procRoot)
-  if (bytes > availableBytes) {
+  if (availableBytes !== undefined && bytes > availableBytes) {
     throw new UnavailableError(
       `hostCache warm: ${files.join(', ')} hold ${formatBytes(bytes)}, but ${formatBytes(availableBytes)} of memory are available: give the host more memory, or use hostCache cold`,
     )

@@ -6,12 +6,12 @@ import { blockOrder, type CasePlan } from './plan.ts'
 const BOOT = { appliance: 5, other: 30 }
 const AROUND = 8
 const WRITE_BYTES_PER_SECOND = 60 * 2 ** 20
-const INSTALL = { minimal: 90, minbase: 420, debian: 540 }
+const INSTALL = { minimal: 60, minbase: 420, debian: 540 }
 const LARGEST_REQUEST = 512 * 1024
 
 /** The rule in words, for who reads the figure. */
 export const RULE =
-  'boot 5 s (appliance) or 30 s, writes at 60 MiB/s or as the tier emulates, an installation 2 to 9 min'
+  'boot 5 s (appliance) or 30 s, writes at 60 MiB/s or as the tier emulates, an installation 1 to 9 min'
 
 /** How long a run of a case takes, seconds, and what that is known from. */
 export interface ExpectedTime {

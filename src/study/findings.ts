@@ -23,7 +23,7 @@ import {
 } from './neighbours.ts'
 
 /** From this share on, processors that are busy are what a run may have measured. */
-const SATURATED = 0.8
+export const SATURATED = 0.8
 
 /** What was found of the host and the counts at the end of a run, as the journal keeps it. */
 export interface RunFindings {

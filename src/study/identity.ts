@@ -6,7 +6,7 @@ import type { GuestConfig, StudyConfig } from '../config/schema.ts'
  * and its guest say, except how often and when it runs.
  */
 export function studyHash(study: StudyConfig, guest: GuestConfig): string {
-  const { blocks: _, schedule: __, ...what } = study
+  const { blocks: _, tries: __, schedule: ___, ...what } = study
   return createHash('sha256')
     .update(JSON.stringify({ study: what, guest }))
     .digest('hex')

@@ -120,9 +120,9 @@ function blocksAhead(
   whole: number,
   { journal }: StudyContext,
 ): number | undefined {
+  if (study.schedule === 'continuous') return undefined
   const ended = blocksEnded(journal, row.id)
   if (blocks !== undefined) return ended + blocks - whole
-  if (study.schedule === 'continuous') return undefined
   return Math.min(study.blocks.max, Math.max(study.blocks.min, ended + 1))
 }
 
@@ -177,7 +177,7 @@ function stopIfUnsteady(
   const repeats = study.reference?.repeats ?? 0
   if (count <= repeats) return
   throw new KvmioError(
-    `study ${name}: ${count} blocks in a row count for nothing, the last since ${reason}`,
+    `study ${name}: ${count} blocks in a row count for nothing, the last one since ${reason}`,
   )
 }
 
@@ -221,7 +221,8 @@ function nothingMatches(
 }
 
 function whyNone({ name, only }: StudyTask, row: StudyRow, { journal }: StudyContext): string {
+  const ended = blocksEnded(journal, row.id)
   return only === undefined
-    ? `study ${name} has the ${blocksEnded(journal, row.id)} blocks that it asks for; --once runs one more`
+    ? `study ${name} has the ${ended === 1 ? '1 block' : `${ended} blocks`} that it asks for; --once runs one more`
     : `study ${name}: what matches ${only} has run in this block`
 }

@@ -21,7 +21,7 @@ const VDA = disk('vda', 254, 0)
 const VDB = disk('vdb', 254, 16)
 
 function parentsOfLoop(file: string, ...mounts: Mount[]): string[] {
-  const [first] = stackDevices([loop(file), VDA, VDB], mounts)
+  const [first] = stackDevices({ devices: [loop(file), VDA, VDB], mounts, groups: [] })
   return first?.parents ?? []
 }
 
@@ -42,9 +42,29 @@ t.test('a loop device stands on the disk that holds its file', async (t) => {
   )
 })
 
+t.test('what stands on a loop device does not hold its file', async (t) => {
+  const root = mount('/', '254:0')
+  t.strictSame(
+    parentsOfLoop('/live/disk.img', root, mount('/live', '7:0')),
+    ['vda'],
+    'mounted over it',
+  )
+  t.strictSame(parentsOfLoop('/live/disk.img', mount('/live', '7:0')), [])
+  const partition = disk('loop0p1', 259, 0, { kind: 'partition', parents: ['loop0'] })
+  const other = disk('loop1', 7, 1, { kind: 'loop', backingFile: '/part/other.img' })
+  const devices = [loop('/part/x/disk.img'), partition, other, VDA]
+  const mounts = [root, mount('/part', '259:0'), mount('/part/x', '7:1')]
+  const stacked = stackDevices({ devices, mounts, groups: [] })
+  t.strictSame(
+    stacked.map(({ name, parents, leaves }) => [name, ...parents, ...leaves].join(' ')),
+    ['loop0 loop1 vda', 'loop0p1 loop0 vda', 'loop1 vda vda', 'vda vda'],
+    'nor does a file on what stands on it',
+  )
+})
+
 t.test('a file on no disk of its own makes the loop device a leaf', async (t) => {
   for (const mounts of [[], [mount('/', '0:42')]]) {
-    const [first] = stackDevices([loop('/tmp/disk.img'), VDA], mounts)
+    const [first] = stackDevices({ devices: [loop('/tmp/disk.img'), VDA], mounts, groups: [] })
     t.strictSame(first?.parents, [])
     t.equal(first?.leaf, true)
   }
@@ -53,7 +73,7 @@ t.test('a file on no disk of its own makes the loop device a leaf', async (t) =>
 t.test('only the bottom of a stack is a leaf', async (t) => {
   const partition = disk('vda1', 254, 1, { kind: 'partition', parents: ['vda'] })
   const mounts = [mount('/', '254:1')]
-  const stacked = stackDevices([loop('/disk.img'), partition, VDA], mounts)
+  const stacked = stackDevices({ devices: [loop('/disk.img'), partition, VDA], mounts, groups: [] })
   t.strictSame(
     stacked.map(({ name, parents, leaf }) => ({ name, parents, leaf })),
     [
@@ -66,7 +86,7 @@ t.test('only the bottom of a stack is a leaf', async (t) => {
 
 t.test('a recorded stack: every device ends at a leaf', async (t) => {
   const devices = await readBlockDevices(fixture('constructed-stack/sys'))
-  const stacked = stackDevices(devices, [])
+  const stacked = stackDevices({ devices, mounts: [], groups: [] })
   const byName = new Map(stacked.map((device) => [device.name, device]))
   for (const { name, parents, leaf } of stacked) {
     t.equal(leaf, parents.length === 0, name)

@@ -44,7 +44,10 @@ t.test('a config for this host, which check and plan accept', async (t) => {
   const checked = await kvmio(folder, ['check'])
   t.match(checked.stdout, /^kvmio.yaml: good: .* 1 guest, 1 study with \d+ cases\n$/)
   const planned = await kvmio(folder, ['plan'])
-  t.match(planned.stdout, 'study first: guest small, 1 at once, boot-write-shutdown, 6 blocks\n')
+  t.match(
+    planned.stdout,
+    'study first: 8 cases of guest small, 1 vm at once, boot-write-shutdown\n',
+  )
   t.notMatch(planned.stdout, 'skipped', 'and this host can have each case')
 })
 

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { Tier } from '../../src/attribution/records.ts'
+import type { Drive, Tier } from '../../src/attribution/records.ts'
 import { createCollectors } from '../../src/collector/all.ts'
 import { cgroup } from '../../src/collector/cgroup.ts'
 import { client } from '../../src/collector/client.ts'
@@ -15,6 +15,7 @@ import { process as processes } from '../../src/collector/process.ts'
 import { qmp } from '../../src/collector/qmp.ts'
 import { sampler } from '../../src/collector/sampler.ts'
 import { tier } from '../../src/collector/tier.ts'
+import { vm as vms } from '../../src/collector/vm.ts'
 import * as m from '../../src/metrics/catalog.ts'
 import { sample } from '../../src/metrics/family.ts'
 import { renderSamples } from '../../src/metrics/render.ts'
@@ -134,7 +135,7 @@ t.test('two vms of one name are printed once', async (t) => {
   const duplicates: string[] = []
   const page = renderSamples(samples, (series) => duplicates.push(series))
   t.equal(page.match(/^kvmio_vm_process_read_bytes_total\{vm="a"\}/gm)?.length, 1)
-  t.equal(duplicates.length, 5)
+  t.equal(duplicates.length, 7)
   t.equal(duplicates[0], 'kvmio_vm_process_read_bytes_total{vm="a"}')
 })
 
@@ -317,9 +318,9 @@ t.test('how devices stand on one another', async (t) => {
   )
   t.strictSame(valuesOf(samples, m.deviceParentInfo), { 'loop0 vda': 1 })
   t.strictSame(valuesOf(samples, m.deviceInfo), {
-    'loop0 7 0 loop  false false': 1,
-    'vda 254 0 disk  true true': 1,
-    'zram0 253 0 zram  false true': 1,
+    'loop0 7 0 loop      false false': 1,
+    'vda 254 0 disk      true true': 1,
+    'zram0 253 0 zram      false true': 1,
   })
 })
 
@@ -410,9 +411,9 @@ t.test('tiers that are a device, or a volume group that nobody can ask', async (
   t.strictSame(valuesOf(samples, m.tierSpace.size), { bare: 1024 })
   t.strictSame(valuesOf(samples, m.tierSpace.free), {})
   t.strictSame(valuesOf(samples, m.tierInfo), {
-    'bare device   /dev/sdb': 1,
-    'net url   nbd://host/{vm}': 1,
-    'lvm volumeGroup   vg0': 1,
+    'bare device   /dev/sdb false': 1,
+    'net url   nbd://host/{vm} false': 1,
+    'lvm volumeGroup   vg0 false': 1,
   })
 })
 
@@ -438,3 +439,31 @@ t.test('the device of a logical volume is shown while a vm has it', async (t) =>
     ],
   )
 })
+
+t.test('the limits of a drive; none where it has none', async (t) => {
+  const limited = (name: string, throttle: Drive['throttle']) => ({
+    ...vm(name, { drives: [drive('root', { throttle })] }),
+    running: true,
+  })
+  const knownVms = [
+    limited('free', undefined),
+    limited('slow', { iops: 100 }),
+    limited('bursts', { bytesPerSecond: 1e6, bytesPerSecondBurst: 2e6, burstLength: 5 }),
+  ]
+  const samples = await vms.collect(await scrapeOf(t, { knownVms }))
+  t.strictSame(valuesOf(samples, m.driveThrottle.operations), { 'slow root': 100 })
+  t.strictSame(valuesOf(samples, m.driveThrottle.burstOperations), {})
+  t.strictSame(valuesOf(samples, m.driveThrottle.bytes), { 'bursts root': 1e6 })
+  t.strictSame(valuesOf(samples, m.driveThrottle.burstBytes), { 'bursts root': 2e6 })
+  t.strictSame(valuesOf(samples, m.driveThrottle.burstSeconds), { 'bursts root': 5 })
+})
+
+t.test(
+  'a filesystem that does not say how large it is has no space, rather than none left',
+  async (t) => {
+    const tiers = [{ name: 'odd', kind: 'directory' as const, directory: '/proc' }]
+    const samples = await tier.collect(await scrapeOf(t, { tiers }))
+    t.strictSame(valuesOf(samples, m.tierSpace.size), {})
+    t.strictSame(valuesOf(samples, m.tierSpace.free), {})
+  },
+)

@@ -58,7 +58,9 @@ export async function scrapeOf(
     studies: [],
     journal: parts.journal ?? (await emptyJournal(t)),
     sampler: samplerOf(join(root, 'proc'), []),
-    memorySampler: { of: () => undefined },
+    memory: { of: () => undefined },
+    descriptors: { of: () => undefined },
+    images: { of: () => undefined },
     hierarchy: { version: 1, root: join(root, 'cgroup/blkio') },
     showsDevice: () => true,
     timeoutMs: 2_000,
@@ -106,6 +108,7 @@ export function drive(name: string, more: Partial<Drive> = {}): Drive {
 export function vm(name: string, more: Partial<Vm> = {}): Vm {
   return {
     name,
+    manager: 'kvmio',
     study: 'demo',
     case: 'virtio-blk-qcow2',
     slot: 1,

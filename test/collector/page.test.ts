@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { KnownVm } from '../../src/attribution/records.ts'
@@ -10,7 +10,8 @@ import { endBlock, openBlock, recordStudy } from '../../src/journal/studies.ts'
 import { vmPhases } from '../../src/journal/vms.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
 import { renderSamples } from '../../src/metrics/render.ts'
-import { MemorySampler } from '../../src/sampler/memory-sampler.ts'
+import { createImageReader } from '../../src/sampler/image-reader.ts'
+import { createDescriptorReader, createMemoryReader } from '../../src/sampler/process-readers.ts'
 import { golden } from '../golden.ts'
 import { fixture } from '../source/fixtures.ts'
 import { findTool, lacking } from '../tools.ts'
@@ -38,12 +39,16 @@ t.test('the whole page of a recorded host', async (t) => {
     const said = execFileSync(findTool('promtool')!, ['check', 'metrics'], { input: page })
     t.equal(String(said), '')
   })
-  // What the page cannot hold: kvmio's own counters, and what Engine adds.
-  const own = /^kvmio_(scrape_errors|sampler_errors|config_last_reload|build_info)/
+})
+
+t.test('each family of the catalog is on one of the golden pages', async (t) => {
+  const folder = new URL('../golden/', import.meta.url)
+  const names = (await readdir(folder)).filter((name) => /^metrics.*\.prom$/.test(name))
+  const pages = await Promise.all(names.map((name) => readFile(new URL(name, folder), 'utf8')))
+  t.strictSame(names.sort(), ['metrics-old.prom', 'metrics-stack.prom', 'metrics.prom'])
   t.strictSame(
-    catalog.map(({ name }) => name).filter((name) => !page.includes(`# TYPE ${name} `)),
-    catalog.map(({ name }) => name).filter((name) => own.test(name)),
-    'has each family of the catalog',
+    catalog.filter(({ name }) => !pages.some((page) => page.includes(`# TYPE ${name} `))),
+    [],
   )
 })
 
@@ -54,17 +59,24 @@ t.test('each collector has its name in the list', async (t) => {
   )
 })
 
-/** Three vms: one that has written, one whose qemu does not answer, one that has ended. */
+/** Vms: one that has written, one whose qemu does not answer, one that has ended, one of a newer qemu on other disks. */
 async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> {
   const { tiers, directory } = await twoTiers(t)
   // The recorded host had no file under its loop device any more.
   const backing = { 'sys/block/loop0/loop/backing_file': '/var/lib/kvmio/sata-7200/disk.img\n' }
   const mountstats = await readFile(fixture('constructed-nfs/proc/self/mountstats'), 'utf8')
-  const root = await hostWith(t, { ...backing, 'proc/self/mountstats': mountstats })
+  const root = await hostWith(t, {
+    ...backing,
+    'proc/self/mountstats': mountstats,
+    'proc/4711/limits':
+      'Max open files            1024                 1048576              files     \n',
+    ...Object.fromEntries([0, 1, 2, 9].map((fd) => [`proc/4711/fd/${fd}`, ''])),
+  })
   const clock = { now: 0 }
-  const [before, now] = await Promise.all([
+  const [before, now, zoned] = await Promise.all([
     recordedBlockstats('paused'),
     recordedBlockstats('running'),
+    readFile(fixture('constructed-qemu-zoned-nvme/qmp/blockstats.json'), 'utf8'),
   ])
   const disks = await recordedGuestDisks()
   const balloon = await recordedBalloon('balloon')
@@ -72,6 +84,19 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     qmp: answering(async (command) => balloon[command] ?? (clock.now < 2000 ? before : now)),
     balloon: { targetBytes: 128 * 2 ** 20 },
     guestDisks: () => disks,
+  })
+  const path = join(directory, 'root.raw')
+  await writeFile(path, Buffer.alloc(8192, 1))
+  await truncate(path, 2 ** 20)
+  const throttle = { iops: 100, iopsBurst: 200, bytesPerSecond: 1e6, bytesPerSecondBurst: 2e6 }
+  const special = vm(`${NAME}-4`, {
+    slot: 4,
+    cgroup: undefined,
+    qmp: answering(async () => JSON.parse(zoned)),
+    drives: [
+      drive('root', { format: 'raw', backend: { kind: 'file', path }, throttle }),
+      drive('data', { backend: { kind: 'url', url: 'nvme://0000:01:00.0/1' }, sizeBytes: 2 ** 30 }),
+    ],
   })
   const silent = vm(`${NAME}-2`, {
     slot: 2,
@@ -90,6 +115,7 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     { ...writing, running: true, phase: { name: 'settle', startTime: 1795409703.97 } },
     { ...silent, running: true, outcome: 'passed' },
     { ...identity, running: false, outcome: 'failed' },
+    { ...special, running: true },
   ]
   const sampler = samplerOf(join(root, 'proc'), [writing, silent], clock)
   for (const time of [1000, 2000]) {
@@ -98,15 +124,17 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
   }
   const options = {
     procRoot: join(root, 'proc'),
-    vms: () => [writing],
+    vms: () => [special],
     onError: (source: string) => t.fail(source),
   }
-  const memorySampler = new MemorySampler(options)
-  await memorySampler.tick()
+  const memory = createMemoryReader(options)
+  const descriptors = createDescriptorReader(options)
+  const images = createImageReader({ ...options, sysRoot: join(root, 'sys'), tiers: () => tiers })
+  for (const reader of [memory, descriptors, images]) await reader.tick()
   const scrape = await scrapeOf(t, {
     root,
-    memorySampler,
-    vms: [writing, silent],
+    ...{ memory, descriptors, images },
+    vms: [writing, silent, special],
     knownVms,
     tiers,
     sampler,
@@ -127,7 +155,11 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
   t.strictSame(scrape.errors, [['qmp', 'no answer']], 'a sick vm costs its own series alone')
   return page
     .replaceAll(directory, '/srv/local')
-    .replaceAll(/^(kvmio_tier_space_\w+\{.*\}) \d+$/gm, '$1 4096') // this machine's own
+    .replaceAll(/^(kvmio_(?:tier_space|drive_image_allocated)_\w+\{.*\}) \d+$/gm, '$1 4096') // this machine's own
+    .replaceAll(
+      /(image="\/srv\/local\/root.raw",format="raw"),.*/g,
+      '$1,filesystem="ext4",mountpoint="/",device="vda"} 1',
+    ) // likewise
 }
 
 async function twoTiers(t: Parameters<typeof scrapeOf>[0]) {

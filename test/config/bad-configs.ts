@@ -51,6 +51,28 @@ const twoStudies = `${fourTiers}  demo:
 `
 
 export const badConfigs: readonly (readonly [mistake: string, text: string, message: string])[] = [
+  // Discovery.
+  [
+    'discovery by another word',
+    'discovery: { qemu: yes }\n',
+    '1:20: discovery.qemu: expected true or false, got "yes"',
+  ],
+  [
+    'one QMP socket for all vms',
+    'discovery:\n  qemu: true\n  qmp: /run/qmp.sock\n',
+    '3:8: discovery.qmp: expected a path with {vm} in it, or a mapping from names of vms to paths, got "/run/qmp.sock"',
+  ],
+  [
+    'a QMP socket without a path',
+    'discovery: { qmp: { web1: 1 } }\n',
+    '1:27: discovery.qmp.web1: expected a path, got 1',
+  ],
+  [
+    'discovery that is a truth',
+    'discovery: true\n',
+    '1:12: discovery: expected a mapping, got true',
+  ],
+
   // The text.
   ['empty', '', '1:1: expected a mapping with tiers, guests and studies, got an empty file'],
   [
@@ -141,12 +163,12 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key',
     'stat: .kvmio\n',
-    '1:1: stat: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies; did you mean state?',
+    '1:1: stat: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies; did you mean state?',
   ],
   [
     'an unknown key like no other',
     'prometheus: {}\n',
-    '1:1: prometheus: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies',
+    '1:1: prometheus: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies',
   ],
   [
     'an unknown key of a drive',
@@ -156,7 +178,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a key that is a number',
     '1: 2\n',
-    '1:1: 1: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies',
+    '1:1: 1: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies',
   ],
   [
     'nothing where tiers belong',

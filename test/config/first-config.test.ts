@@ -18,6 +18,7 @@ const PARTS: FirstConfigParts = {
   buses: ['virtio-blk', 'ide'],
   formats: ['qcow2', 'raw'],
   balloon: true,
+  foreignVms: 0,
   volumeGroups: ['vg0', 'Old_VG.1'],
 }
 
@@ -39,13 +40,23 @@ t.test('a host with everything', async (t) => {
   t.match(text, '  # lvm-old-vg-1:\n  #   volumeGroup: { name: Old_VG.1 }\n')
 })
 
+t.test('vms that run already are looked at', async (t) => {
+  const discovery = (foreignVms: number) =>
+    parseConfig(firstConfig({ ...PARTS, foreignVms }), '/lab/kvmio.yaml').discovery
+  t.strictSame(discovery(0), { qemu: false })
+  t.strictSame(discovery(3), { qemu: true })
+  t.match(firstConfig({ ...PARTS, foreignVms: 3 }), /looked at: 3 of them now\.\ndiscovery: \{/)
+})
+
 t.test('what it says in comments is right when it is no comment any more', async (t) => {
   const text = firstConfig({ ...PARTS, volumeGroups: [] })
     .replace('# balloon:', 'balloon:')
+    .replace('# discovery:', 'discovery:')
     .replace('# schedule:', 'schedule:')
     .replaceAll('    # capacity:', '    capacity:')
     .replaceAll(/^ {2}# ((hdd-2:| {2}(directory|target):).*)$/gm, '  $1')
   const config = parseConfig(text, '/lab/kvmio.yaml')
+  t.strictSame(config.discovery, { qemu: true })
   t.match(config.guests.small?.balloon, { target: 128 * 2 ** 20, at: 'settle' })
   t.equal(config.studies.first?.schedule, 'continuous')
   t.equal(config.tiers.nvme?.capacity?.transactionsPerSecond, 400)
@@ -74,6 +85,7 @@ t.test('any host has a config that is accepted', async () => {
     buses: some('virtio-blk', 'ide', 'sata'),
     formats: some('qcow2', 'raw'),
     balloon: fc.boolean(),
+    foreignVms: fc.nat(3),
     volumeGroups: fc.array(fc.stringMatching(/^[\w.+-]{1,20}$/), { maxLength: 2 }),
   })
   fc.assert(

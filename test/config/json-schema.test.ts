@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { glob, readFile } from 'node:fs/promises'
 import t from 'tap'
-import { configJsonSchema } from '../../src/config/json-schema.ts'
+import { configJsonSchema, suiteJsonSchema } from '../../src/config/json-schema.ts'
 import { loadConfig } from '../../src/config/load.ts'
 
 type Node = Record<string, unknown>
@@ -26,6 +26,23 @@ t.test('the committed file is what the schema makes', async (t) => {
   t.strictSame(JSON.parse(text), configJsonSchema())
 })
 
+t.test('so is that of suites', async (t) => {
+  const { generate } = await import(
+    `${new URL('../../scripts/generate/suite-schema.mjs', import.meta.url)}`
+  )
+  const { file, text } = await generate()
+  t.equal(await readFile(file, 'utf8'), text, 'npm run snap rewrites it')
+  t.strictSame(JSON.parse(text), suiteJsonSchema())
+})
+
+t.test('the shipped suites and their config name theirs', async (t) => {
+  for await (const name of glob('studies/*.yaml')) {
+    const [first] = (await readFile(name, 'utf8')).split('\n')
+    const schema = name.endsWith('/kvmio.yaml') ? 'kvmio' : 'suite'
+    t.equal(first, `# yaml-language-server: $schema=../src/config/${schema}.schema.json`, name)
+  }
+})
+
 t.test('defaults are what a user would write', async (t) => {
   const nodes = [...nodesOf(configJsonSchema())]
   const defaults = nodes.filter(([, node]) => 'default' in node)
@@ -47,7 +64,7 @@ t.test('defaults are what a user would write', async (t) => {
 })
 
 t.test('every key is described, and none beside them allowed', async (t) => {
-  for (const [path, node] of nodesOf(configJsonSchema())) {
+  for (const [path, node] of [...nodesOf(configJsonSchema()), ...nodesOf(suiteJsonSchema())]) {
     if (/\/properties\/[^/]+$/.test(path)) t.type(node.description, 'string', path)
     if (node.properties) t.equal(node.additionalProperties, false, path)
   }

@@ -117,6 +117,16 @@ t.test('a file that only others may read', { skip: root }, async (t) => {
   t.match(error.message, /cannot be read: EACCES/)
 })
 
+t.test('sockets of found vms are paths from the folder of the config', async (t) => {
+  const of = (qmp: string) =>
+    parseConfig(`discovery: { qemu: true, qmp: ${qmp} }\n`, FILE).discovery
+  t.strictSame(of("'qmp/{vm}.sock'"), { qemu: true, qmp: '/lab/qmp/{vm}.sock' })
+  t.strictSame(of('{ 100: /run/100.qmp, web1: web1.sock }'), {
+    qemu: true,
+    qmp: { 100: '/run/100.qmp', web1: '/lab/web1.sock' },
+  })
+})
+
 t.test('defaults are filled in and paths made absolute', async (t) => {
   const text = `tiers:
   local: { directory: ../images }
@@ -144,6 +154,7 @@ studies:
       images: { age: 90 * 86_400 },
     },
     freeSpaceFloor: 2 * 2 ** 30,
+    discovery: { qemu: false },
     tiers: { local: { directory: '/images' } },
     guests: {
       own: {

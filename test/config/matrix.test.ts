@@ -86,6 +86,17 @@ t.test('include reads as in the documentation of GitHub Actions', async (t) => {
   )
 })
 
+t.test('what an entry has added is not extended by a later one', async (t) => {
+  const points = expandMatrix({
+    factors: { fruit: ['apple'] },
+    include: [{ fruit: 'banana' }, { color: 'pink' }],
+  })
+  t.strictSame(
+    points.map(({ factors }) => factors),
+    [{ fruit: 'apple', color: 'pink' }, { fruit: 'banana' }],
+  )
+})
+
 t.test('an entry with a name is a case of its own', async (t) => {
   const lvm = { name: 'lvm', 'drives.root.tier': 'lvm', 'drives.root.format': 'raw' }
   const points = expandMatrix({ factors: { image: IMAGE }, include: [lvm] })

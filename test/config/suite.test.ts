@@ -102,6 +102,26 @@ t.test('a suite that is another one at a smaller scale', async (t) => {
   t.notMatch(await suite(files, 'small.yaml'), {
     studies: { a: { settings: { 'workload.boot-write-shutdown.write': '32MiB' } } },
   })
+  const rules = 'workload.boot-write-shutdown.write: 1MiB\nblocks: 8\npause: 1s\ndrift: 20%'
+  t.match(
+    await suite(
+      {
+        'paper.yaml': base.replace('factors', 'reference: ide, factors'),
+        'small.yaml': small(rules),
+      },
+      'small.yaml',
+    ),
+    {
+      studies: {
+        a: {
+          blocks: { min: 8, max: 8 },
+          pause: 1,
+          reference: { case: 'ide', drift: 0.2, repeats: 2 },
+        },
+        b: { blocks: { min: 8, max: 8 }, pause: 1, reference: undefined },
+      },
+    },
+  )
   t.match(await suite(files, 'small.yaml', ['a']), { studies: { a: { scale: 'a tenth' } } })
 
   const bad: [settings: string, message: string][] = [

@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { cgroupOf } from '../../src/cli/engine.ts'
+import { cgroupOf } from '../../src/cli/cgroups.ts'
 import type { PackageSet } from '../../src/config/workload-schema.ts'
 import { type Appliance, buildAppliance } from '../../src/guest/systems/appliance.ts'
 import { buildPackageDrive } from '../../src/guest/systems/package-drive.ts'
@@ -183,10 +183,16 @@ export interface Kvmio {
 }
 
 /** Starts a command of the real command line in the home's folder. */
-export function kvmio(home: Home, [command = '', ...args]: readonly string[]): Kvmio {
-  const flags = ['serve', 'run'].includes(command) ? ['--web.listen-address', '127.0.0.1:0'] : []
+export function kvmio(home: Home, words: readonly string[]): Kvmio {
+  const [command, args] =
+    words[0] === 'journal'
+      ? [words.slice(0, 2), words.slice(2)]
+      : [words.slice(0, 1), words.slice(1)]
+  const flags = ['serve', 'run'].includes(words[0] ?? '')
+    ? ['--web.listen-address', '127.0.0.1:0']
+    : []
   const main = join(repository, 'src/main.ts')
-  return start(home, [NODE, main, command, '--config.file', home.configFile, ...flags, ...args])
+  return start(home, [NODE, main, ...command, '--config.file', home.configFile, ...flags, ...args])
 }
 
 /** Starts any program as a child of the home, so that its end is cared for. */

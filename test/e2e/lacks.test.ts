@@ -54,7 +54,7 @@ blocks: 1; by tps
 time: 24 s a block, 24 s in all, by rule, since none has run here
 space at the most: 64 MiB on local (of SIZE)
 
-rule: boot 5 s (appliance) or 30 s, writes at 60 MiB/s or as the tier emulates, an installation 2 to 9 min
+rule: boot 5 s (appliance) or 30 s, writes at 60 MiB/s or as the tier emulates, an installation 1 to 9 min
 `,
   )
   t.equal(plan.code, 0)

@@ -71,6 +71,11 @@ t.test(
         ' and on (device) kvmio_tier_device_info{tier="local"}',
     )
     t.ok(device >= WRITE_BYTES, `the device itself wrote ${device} bytes`)
+    const image = 'max_over_time(kvmio_drive_image_info{vm="load-only-1",depth="0"}[5m])'
+    const onTier = `${image} * on (device) group_left (tier) kvmio_tier_device_info`
+    t.equal(await one(onTier), 1, 'its image lies on the device of its tier')
+    const leaves = await query(`kvmio_device_leaf_info and on (device) ${image}`)
+    t.ok(leaves.length > 0, 'and that on a disk')
 
     for (const [operation, count] of [
       ['read', 'reads_completed'],

@@ -36,7 +36,7 @@ const CONFIG = {
 }
 
 const HEAD =
-  /^case +outcome +boot s +prepare s +write s +settle s +shutdown s +vm tps +device +device tps( +stolen)?$/m
+  /^case +outcome +boot s +prepare s +write s +settle s +shutdown s +vm tps +device +device tps( +host cpu)?( +stolen)?$/m
 
 t.test('run --once of a study with two cases', { skip }, async (t) => {
   const home = await homeFor(t, CONFIG)
@@ -121,7 +121,7 @@ const BAD_USAGE: [name: string, args: string[], config: object | undefined, stde
     'a bad config',
     ['run', 'two', '--once'],
     { tiers: {}, guest: {} },
-    'CONFIG:3:3: guest: unknown key; known keys are state, qemu, retention, freeSpaceFloor, tiers, guests, studies; did you mean guests?\n',
+    'CONFIG:3:3: guest: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies; did you mean guests?\n',
   ],
   [
     'a bad flag',

@@ -44,6 +44,7 @@ const DISKS = {
   'sys/block/sdb/dev': '908:16\n',
   'sys/block/sdb/queue/rotational': '0\n',
   'sys/block/nvme0n1/dev': '959:0\n',
+  'sys/block/nvme0c0n1/hidden': '1\n',
   'sys/block/nvme0n1/nvme0n1p1/dev': '959:1\n',
   'sys/block/nvme0n1/nvme0n1p1/partition': '1\n',
   'sys/block/dm-0/dev': '953:0\n',

@@ -2,7 +2,7 @@
 import { access, glob, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { cgroupOf } from '../../src/cli/engine.ts'
+import { cgroupOf } from '../../src/cli/cgroups.ts'
 import { run } from '../../src/lib/process.ts'
 import {
   createCgroup,

@@ -48,6 +48,9 @@ for (const kind of ['linear', 'thin']) {
     const bytesOn = (page: Page) => page.value('kvmio_vm_device_written_bytes_total', labels) ?? 0
     const page = await pageWhere(started, kind, (page) => bytesOn(page) >= WRITTEN)
     t.ok(bytesOn(page) < 2 * WRITTEN, `${bytesOn(page)} bytes reached the disk under it`)
+    const image = (what: string) => page.value(`kvmio_drive_image_${what}_bytes`, { vm }) ?? 0
+    const taken = image('allocated') / image('virtual')
+    t.ok(kind === 'linear' ? taken === 1 : taken > 0 && taken < 1, `takes ${taken} of its size`)
     const tier = page.all('kvmio_tier_info').find(({ labels }) => labels.tier === kind)
     t.match(tier, { labels: { kind: 'volumeGroup' } })
     const { code, stderr } = await started.end()

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Drive, Tier, Vm } from '../../src/attribution/records.ts'
 import { Sampler, type Second } from '../../src/sampler/sampler.ts'
-import { type Diskstat, formatDiskstat, parseDiskstats } from '../../src/source/diskstats.ts'
+import { type Diskstat, parseDiskstats } from '../../src/source/diskstats.ts'
 import type { Qmp } from '../../src/source/qmp.ts'
+import { formatDiskstat } from '../source/printers.ts'
 
 export const VDA = { device: 'vda', major: 254, minor: 0 }
 
@@ -20,8 +21,22 @@ export interface Operations {
 export interface FakeVm extends Vm {
   operations: Record<string, Operations>
   /** Called before each answer: to fail, or to let time pass. */
-  beforeAnswer?: () => void
+  beforeAnswer?: () => void | Promise<void>
 }
+
+// What qemu counts beside the operations.
+const IDLE = Object.fromEntries(
+  ['rd', 'wr', 'flush'].flatMap((prefix) =>
+    [
+      `${prefix}_bytes`,
+      `${prefix}_merged`,
+      `${prefix}_total_time_ns`,
+      `failed_${prefix}_operations`,
+      `invalid_${prefix}_operations`,
+      'wr_highest_offset',
+    ].map((key) => [key, 0]),
+  ),
+)
 
 export function fakeDrive(more: Partial<Drive> = {}): Drive {
   return {
@@ -48,6 +63,7 @@ export function fakeDrive(more: Partial<Drive> = {}): Drive {
 export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
   const vm: FakeVm = {
     name,
+    manager: 'kvmio',
     study: 'demo',
     case: 'only',
     slot: 1,
@@ -65,11 +81,13 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
     ...more,
     qmp: {
       async command() {
-        vm.beforeAnswer?.()
-        return Object.entries(vm.operations).map(([qdev, { reads, writes, flushes }]) => {
-          const stats = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }
-          return { qdev, stats }
-        })
+        await vm.beforeAnswer?.()
+        return Object.entries(vm.operations).map(
+          ([qdev, { reads = 0, writes = 0, flushes = 0 }]) => {
+            const done = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }
+            return { qdev, stats: { ...IDLE, ...done } }
+          },
+        )
       },
     } as unknown as Qmp,
   }

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import t from 'tap'
 import {
   addToCgroup,
@@ -17,7 +16,7 @@ import {
   removeCgroup,
 } from '../../src/source/cgroup.ts'
 import { filesystemOf, readMounts } from '../../src/source/mounts.ts'
-import { fixture, KERNEL_WORDS, parsesOrSaysWhy } from './fixtures.ts'
+import { fixture } from './fixtures.ts'
 
 const V1: IoHierarchy = { version: 1, root: fixture('pvm-debian12/cgroup/blkio') }
 const V2: IoHierarchy = { version: 2, root: fixture('constructed-cgroup2/cgroup') }
@@ -142,16 +141,6 @@ t.test('bad text', async (t) => {
   }
 })
 
-t.test('no text makes anything but a ParseError', async () => {
-  const words = fc.array(fc.constantFrom(...KERNEL_WORDS), { maxLength: 40 })
-  const text = fc.oneof(
-    fc.string(),
-    words.map((words) => words.join(' ')),
-  )
-  fc.assert(fc.property(text, text, (a, b) => parsesOrSaysWhy(() => parseBlkio(a, b))))
-  fc.assert(fc.property(text, (text) => parsesOrSaysWhy(() => parseIoStat(text))))
-})
-
 t.test('v2: those above are told to count I/O, once', async (t) => {
   // A plain folder in place of cgroup2, which has no io controller on a hybrid host.
   const root = t.testdir({
@@ -168,9 +157,9 @@ t.test('v2: those above are told to count I/O, once', async (t) => {
 })
 
 t.test('names that leave the hierarchy are refused', async (t) => {
-  for (const path of ['', '/', '../other', 'kvmio/../..', 'kvmio//vm', 'a b', '.']) {
+  for (const path of ['', '/', '../other', 'kvmio/../..', 'kvmio//vm', 'a\nb', '.']) {
     await t.rejects(createCgroup(V1, path), {
-      message: `cgroup ${path}: expected names of letters, digits and _@:.- between slashes`,
+      message: `cgroup ${path}: expected names between slashes, none of them dots alone or with control characters`,
     })
   }
 })

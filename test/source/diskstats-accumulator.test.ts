@@ -1,4 +1,4 @@
-import { equal, ok } from 'node:assert/strict'
+import { deepEqual, ok } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { type Diskstat, parseDiskstats } from '../../src/source/diskstats.ts'
@@ -70,6 +70,14 @@ const cases: [what: string, readings: Partial<Diskstat>[], total: Partial<Diskst
     { readsCompleted: 250, readMs: 900 },
   ],
   [
+    'a time that falls a little is a reset, from the upper half too',
+    [
+      { readsCompleted: 100, readMs: WRAP - 10 },
+      { readsCompleted: 150, readMs: WRAP - 500 },
+    ],
+    { readsCompleted: 250, readMs: 2 * WRAP - 510 },
+  ],
+  [
     'another device number is a reset, even when nothing fell',
     [{ readsCompleted: 100 }, { minor: 16, readsCompleted: 150 }],
     { minor: 16, readsCompleted: 250 },
@@ -89,45 +97,115 @@ t.test('what the kernel does not give stays absent', async (t) => {
   t.notOk('flushes' in totalOf([old, old]))
 })
 
-t.test('through any number of wraps the total is the truth', async () => {
-  // A step below 2^31 ms a reading: 24 days at a queue of 1, or 2,000,000 requests at once for a second.
-  const step = fc.record({ count: fc.nat(1e6), ms: fc.nat(WRAP / 2 - 1) })
-  fc.assert(
-    fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
-      const truth = { count: 0, ms: 0 }
-      const readings = steps.map(({ count, ms }) => {
-        truth.count += count
-        truth.ms += ms
-        return disk({ writesCompleted: truth.count, writeMs: truth.ms % WRAP })
-      })
-      const total = totalOf(readings)
-      equal(total.writesCompleted, truth.count)
-      equal(total.writeMs, truth.ms)
-    }),
-  )
-})
+const TIMES = ['readMs', 'writeMs', 'ioMs', 'ioWeightedMs', 'discardMs', 'flushMs'] as const
+const COUNTS = [
+  ...(['readsCompleted', 'readsMerged', 'readSectors'] as const),
+  ...(['writesCompleted', 'writesMerged', 'writtenSectors'] as const),
+  ...(['discardsCompleted', 'discardSectors', 'flushesCompleted'] as const),
+]
+type Key = (typeof TIMES)[number] | (typeof COUNTS)[number]
+type Flat = Record<Key, number>
 
-t.test('whatever is read, no total falls or is below the last reading', async () => {
-  const value = fc.nat(WRAP - 1)
-  const reading = fc.record({
-    minor: fc.nat(1),
-    readsCompleted: value,
-    writtenSectors: value,
-    readMs: value,
-    ioMs: value,
-  })
-  const keys = ['readsCompleted', 'writtenSectors', 'readMs', 'ioMs'] as const
+function diskOf(flat: Flat, minor = 0): Diskstat {
+  const { discardMs, flushMs, discardsCompleted, discardSectors, flushesCompleted, ...rest } = flat
+  const discards = {
+    ...{ completed: discardsCompleted, merged: 0, sectors: discardSectors, ms: discardMs },
+  }
+  return disk({ ...rest, minor, discards, flushes: { completed: flushesCompleted, ms: flushMs } })
+}
+
+function flat({ discards, flushes, ...stat }: Diskstat): Flat {
+  const nested = {
+    ...{ discardsCompleted: discards!.completed, discardSectors: discards!.sectors },
+    ...{ discardMs: discards!.ms, flushesCompleted: flushes!.completed, flushMs: flushes!.ms },
+  }
+  const all = { ...stat, ...nested }
+  return Object.fromEntries([...TIMES, ...COUNTS].map((key) => [key, all[key]])) as Flat
+}
+
+const each = (ofTime: number, ofCount: number) =>
+  fc.record(
+    Object.fromEntries([
+      ...TIMES.map((key) => [key, fc.nat(ofTime)] as const),
+      ...COUNTS.map((key) => [key, fc.nat(ofCount)] as const),
+    ]) as Record<Key, fc.Arbitrary<number>>,
+  )
+
+function plus(a: Flat, b: Flat): Flat {
+  const keys = Object.keys(a) as Key[]
+  return Object.fromEntries(keys.map((key) => [key, a[key] + b[key]])) as Flat
+}
+
+/** As the kernel prints a run: counts have 64 bits, times are cut to 32. */
+function printed(truth: Flat): Flat {
+  const times = TIMES.map((key) => [key, truth[key] % WRAP])
+  return { ...truth, ...Object.fromEntries(times) }
+}
+
+// A step below 2^31 ms a reading: 24 days at a queue of 1, or 2,000,000 requests at once for a second.
+const growth = each(WRAP / 2 - 1, 2 ** 40)
+const NOTHING = flat(disk())
+
+t.test('a run that was cut to 32 bits and read at intervals is restored exactly', async () => {
   fc.assert(
-    fc.property(fc.array(reading, { minLength: 1, maxLength: 30 }), (readings) => {
-      let before: DiskTotal | undefined
-      for (const one of readings.map(disk)) {
-        const after = accumulateDiskstat(before, one)
-        for (const key of keys) {
-          if (before) ok(after.total[key] >= before.total[key])
-          ok(after.total[key] >= one[key])
-        }
-        before = after
+    fc.property(growth, fc.array(growth, { maxLength: 60 }), (first, steps) => {
+      let truth = { ...NOTHING, ...printed(first) }
+      let state: DiskTotal | undefined = accumulateDiskstat(undefined, diskOf(truth))
+      for (const step of steps) {
+        truth = plus(truth, step)
+        state = accumulateDiskstat(state, diskOf(printed(truth)))
+        deepEqual(flat(state.total), truth)
       }
     }),
   )
 })
+
+t.test('over resets the total is the sum of what each device counted', async () => {
+  // Each device counts at least one read more at its last reading than the next one at its first: else nobody can tell.
+  const steps = fc.array(growth, { minLength: 1, maxLength: 8 })
+  const life = fc.record({ minor: fc.nat(3), steps })
+  fc.assert(
+    fc.property(fc.array(life, { minLength: 1, maxLength: 8 }), (lives) => {
+      let state: DiskTotal | undefined
+      let before = NOTHING
+      let lastMinor: number | undefined
+      for (const { minor, steps } of lives) {
+        let truth = NOTHING
+        for (const [index, step] of steps.entries()) {
+          const isTold = index > 0 || minor !== lastMinor
+          const readsCompleted = state
+            ? Math.min(step.readsCompleted, state.seen.readsCompleted - 1)
+            : 0
+          if (!isTold && readsCompleted < 0) return
+          truth = plus(truth, isTold ? step : { ...step, readsCompleted })
+          state = accumulateDiskstat(state, diskOf(printed(truth), minor))
+          deepEqual(flat(state.total), plus(before, truth))
+        }
+        before = plus(before, truth)
+        lastMinor = minor
+      }
+    }),
+  )
+})
+
+t.test(
+  'whatever is read, no total falls, and none rises by more than a reset or a wrap explains',
+  async () => {
+    const reading = fc.record({ minor: fc.nat(1), counters: each(WRAP - 1, 2 ** 40) })
+    fc.assert(
+      fc.property(fc.array(reading, { minLength: 2, maxLength: 30 }), (readings) => {
+        let state: DiskTotal | undefined
+        for (const { minor, counters } of readings) {
+          const next = accumulateDiskstat(state, diskOf(counters, minor))
+          const [old, now] = [flat(state?.total ?? diskOf(NOTHING)), flat(next.total)]
+          for (const key of [...COUNTS, ...TIMES]) {
+            ok(now[key] >= old[key])
+            const most = (TIMES as readonly string[]).includes(key) ? WRAP / 2 : 0
+            ok(now[key] - old[key] <= Math.max(counters[key], most), key)
+          }
+          state = next
+        }
+      }),
+    )
+  },
+)

@@ -38,7 +38,30 @@ t.test('jobs that run at once add up; the slowest latency counts', async (t) => 
 t.test('warnings before it are passed over; what is no output is told', async (t) => {
   t.equal(parseFio(`fio: some warning\n${output({ read: 4096 })}`).read?.operationsPerSecond, 1)
   t.throws(() => parseFio('fio: failed'), { message: /^fio: expected JSON: / })
+  t.throws(() => parseFio('{"jobs": [{"read": {"io_bytes": 1, "bw_bytes": "1k"}}]}'), {
+    message: 'fio: read.bw_bytes: expected a number, got "1k"',
+  })
+  t.throws(() => parseFio('{"jobs": [{"write": {"io_kbytes": 1}}]}'), {
+    message: 'fio: write.io_bytes: expected a number, got nothing',
+  })
   t.throws(() => parseFio('{}'), { message: 'fio: expected a list of jobs, got none' })
+})
+
+t.test('a guest may say anything', async (t) => {
+  const none = { read: undefined, write: undefined }
+  for (const jobs of ['[null]', '[4, "x"]', '[{"write": null}]', '[{"write": []}]'])
+    t.strictSame(parseFio(`{"jobs": ${jobs}}`), none, jobs)
+  const bad: [write: string, message: string][] = [
+    ['{"io_bytes": "1"}', 'fio: write.io_bytes: expected a number, got "1"'],
+    ['{"io_bytes": 1, "bw_bytes": 2, "iops": {}}', 'fio: write.iops: expected a number, got {}'],
+    ['{"io_bytes": 1, "bw_bytes": -1}', 'fio: write.bw_bytes: expected a number, got -1'],
+    [
+      '{"io_bytes": 1, "bw_bytes": 2, "iops": 3, "clat_ns": {"percentile": {"99.000000": "x"}}}',
+      'fio: write.99.000000: expected a number, got "x"',
+    ],
+  ]
+  for (const [write, message] of bad)
+    t.throws(() => parseFio(`{"jobs": [{"write": ${write}}]}`), { name: 'KvmioError', message })
 })
 
 t.test('several vms: the means of one, and the slowest', async (t) => {

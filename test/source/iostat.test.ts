@@ -1,7 +1,8 @@
-import { deepEqual } from 'node:assert/strict'
+import { deepEqual, equal, ok } from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { pidExists } from '../../src/lib/process.ts'
@@ -12,7 +13,7 @@ import {
   iostatBlocks,
   parseIostatReport,
 } from '../../src/source/iostat.ts'
-import { fixture, KERNEL_WORDS, parsesOrSaysWhy } from './fixtures.ts'
+import { fixture } from './fixtures.ts'
 
 const RECORDED = readFileSync(fixture('pvm-debian12/iostat/12.6.1.json'), 'utf8')
 const DEVICE: Omit<IostatDevice, 'flushAwaitSeconds'> = {
@@ -88,20 +89,6 @@ t.test('bad blocks', async (t) => {
   }
 })
 
-t.test('no text makes anything but a ParseError', async () => {
-  const words = fc.array(fc.constantFrom(...KERNEL_WORDS), { maxLength: 40 })
-  const json = fc.oneof(
-    fc.json(),
-    fc.jsonValue().map((disk) => JSON.stringify({ disk })),
-  )
-  const text = fc.oneof(
-    json,
-    fc.string(),
-    words.map((words) => words.join('')),
-  )
-  fc.assert(fc.property(text, (text) => parsesOrSaysWhy(() => parseIostatReport(text))))
-})
-
 t.test('blocks come out whole, wherever the stream is cut', async () => {
   const cuts = fc.array(fc.nat(RECORDED.length), { maxLength: 40 })
   fc.assert(
@@ -113,6 +100,52 @@ t.test('blocks come out whole, wherever the stream is cut', async () => {
     }),
   )
 })
+
+const DOCUMENTS = [
+  ['12.6.1', RECORDED],
+  ...['11.5.1', '11.7.1', '12.1.2'].map((version) => [
+    version,
+    readFileSync(fixture(`constructed-iostat/${version}.json`), 'utf8'),
+  ]),
+] as [version: string, document: string][]
+
+for (const [version, document] of DOCUMENTS) {
+  t.test(
+    `${version}: cut at any byte, what was whole is read, and the next one starts anew`,
+    async () => {
+      const whole = iostatBlocks()(document)
+      for (let at = 0; at <= document.length; at++) {
+        const split = iostatBlocks()
+        const before = split(document.slice(0, at))
+        deepEqual(before, whole.slice(0, before.length))
+        // A restarted iostat gets a splitter of its own, but what died may have been in the middle of a line.
+        deepEqual([...before, ...split(`\n${document}`)].slice(-whole.length), whole)
+      }
+    },
+  )
+
+  t.test(`${version}: garbage between two lines costs their block at the most`, async () => {
+    const whole = blocksOf(document)
+    const lines = document.split('\n')
+    const noise = fc.string().filter((text) => !/"disk":|^\s*\]/m.test(text))
+    fc.assert(
+      fc.property(fc.nat(lines.length), noise, (at, noise) => {
+        const found = iostatBlocks()(lines.toSpliced(at, 0, noise).join('\n'))
+        equal(found.length, whole.length)
+        const read = found.map((block) => {
+          try {
+            return parseIostatReport(block)
+          } catch (error) {
+            equal((error as Error).name, 'ParseError')
+            return undefined
+          }
+        })
+        const same = read.filter((block, index) => isDeepStrictEqual(block, whole[index]))
+        ok(same.length >= whole.length - 1)
+      }),
+    )
+  })
+}
 
 t.test('a block comes out as soon as its list is closed', async (t) => {
   const end = RECORDED.indexOf(']\n') + 2

@@ -1,12 +1,15 @@
+import { deepEqual } from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { KvmioError } from '../../src/lib/errors.ts'
 import {
   hasDeviceMapper,
+  mapperName,
   parseLogicalVolumes,
   parseVolumeGroups,
   poolSpace,
+  volumeOf,
 } from '../../src/source/lvm.ts'
 import { fixture } from './fixtures.ts'
 
@@ -43,13 +46,25 @@ t.test('volumes with and without tags, open and not', async (t) => {
       tags: ['backup', 'kvmio-0123abcd'],
       open: false,
     },
-    { group: 'vg0', name: 'pool', sizeBytes: 4_294_967_296, tags: [], open: false, written: 0.25 },
-    { group: 'vg0', name: 'thin', sizeBytes: 8_589_934_592, tags: [], open: true },
+    {
+      group: 'vg0',
+      name: 'pool',
+      sizeBytes: 4_294_967_296,
+      tags: [],
+      open: false,
+      isThinPool: true,
+      written: 0.25,
+    },
+    { group: 'vg0', name: 'thin', sizeBytes: 8_589_934_592, tags: [], open: true, written: 0.125 },
   ])
   t.strictSame(poolSpace(volumes, 'vg0', 'pool'), {
     sizeBytes: 4_294_967_296,
     freeBytes: 3_221_225_472,
     availableBytes: 3_221_225_472,
+  })
+  const asleep = volumes.map(({ written: _, ...volume }) => volume)
+  t.throws(() => poolSpace(asleep, 'vg0', 'pool'), {
+    message: 'thin pool pool of volume group vg0 is not active',
   })
   for (const name of ['thin', 'root', 'nothing']) {
     const message = `volume group vg0 has no thin pool ${name}`
@@ -112,4 +127,28 @@ t.test('whether there is a device mapper', async (t) => {
   t.equal(await hasDeviceMapper(`${roots}/with`), true)
   t.equal(await hasDeviceMapper(`${roots}/without`), false)
   t.equal(await hasDeviceMapper(`${roots}/nowhere`), false)
+})
+
+t.test("from the device mapper's name to the volume", async (t) => {
+  const cases: [mapped: string, volume: ReturnType<typeof volumeOf>][] = [
+    ['vg0-images', { group: 'vg0', name: 'images' }],
+    ['vg--a-vm----1', { group: 'vg-a', name: 'vm--1' }],
+    ['vg---lv', { group: 'vg-', name: 'lv' }],
+    ['vg0-pool-tpool', { group: 'vg0', name: 'pool', layer: 'tpool' }],
+    ['vg0-pool_tdata', { group: 'vg0', name: 'pool_tdata' }],
+    ['vg0', undefined],
+    ['', undefined],
+    ['-', undefined],
+    ['a-b-c-d', undefined],
+  ]
+  for (const [mapped, volume] of cases) t.strictSame(volumeOf(mapped), volume, mapped)
+})
+
+t.test('mapping a volume and reading it back is the identity', async () => {
+  const name = fc.stringMatching(/^[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,8}$/) // lvm(8): valid names
+  fc.assert(
+    fc.property(name, name, (group, name) => {
+      deepEqual(volumeOf(mapperName(`/dev/${group}/${name}`)), { group, name })
+    }),
+  )
 })

@@ -1,8 +1,16 @@
-import { symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { ok } from 'node:assert/strict'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import fc from 'fast-check'
 import t from 'tap'
+import { stackDevices } from '../../src/attribution/topology.ts'
 import { readDiskstats } from '../../src/source/diskstats.ts'
-import { type BlockDevice, readBlockDevices, readRotational } from '../../src/source/sysfs.ts'
+import {
+  type BlockDevice,
+  readBlockDevices,
+  readFilesystemGroups,
+  readRotational,
+} from '../../src/source/sysfs.ts'
 import { fixture } from './fixtures.ts'
 
 t.test('reads a recorded host', async (t) => {
@@ -16,6 +24,7 @@ t.test('reads a recorded host', async (t) => {
 t.test('reads a stack of devices', async (t) => {
   const devices = await readBlockDevices(fixture('constructed-stack/sys'))
   t.strictSame(devices, [
+    { name: 'nvme0c0n1', kind: 'path', parents: [] },
     { name: 'ram0', major: 1, minor: 0, kind: 'ram', parents: [] },
     { name: 'fd0', major: 2, minor: 0, kind: 'floppy', parents: [] },
     {
@@ -31,7 +40,14 @@ t.test('reads a stack of devices', async (t) => {
     { name: 'sda1', major: 8, minor: 1, kind: 'partition', parents: ['sda'] },
     { name: 'sda2', major: 8, minor: 2, kind: 'partition', parents: ['sda'] },
     { name: 'sdb', major: 8, minor: 16, kind: 'disk', parents: [] },
-    { name: 'md127', major: 9, minor: 127, kind: 'md', parents: ['sda2', 'sdb'] },
+    {
+      name: 'md127',
+      major: 9,
+      minor: 127,
+      kind: 'md',
+      level: 'raid1',
+      parents: ['sda2', 'sdb'],
+    },
     { name: 'sr0', major: 11, minor: 0, kind: 'optical', parents: [] },
     { name: 'nbd0', major: 43, minor: 0, kind: 'nbd', parents: [] },
     { name: 'cciss/c0d0', major: 104, minor: 0, kind: 'disk', parents: [] },
@@ -51,7 +67,7 @@ t.test('reads a stack of devices', async (t) => {
       label: 'vg0-images',
       parents: ['md127'],
     },
-    { name: 'nvme0n1', major: 259, minor: 0, kind: 'disk', parents: [] },
+    { name: 'nvme0n1', major: 259, minor: 0, kind: 'disk', parents: ['nvme0c0n1'] },
     {
       name: 'nvme0n1p1',
       major: 259,
@@ -60,6 +76,38 @@ t.test('reads a stack of devices', async (t) => {
       parents: ['nvme0n1'],
     },
   ] satisfies BlockDevice[])
+})
+
+t.test('reads what a device mapper and md say of themselves', async (t) => {
+  const devices = await readBlockDevices(fixture('recorded-stack-6.1/sys'))
+  const rows = devices.flatMap(({ name, kind, label, level, volume }) => {
+    const { group = '', name: lv = '', layer = '' } = volume ?? {}
+    return label === undefined && level === undefined
+      ? []
+      : [`${name} ${kind} ${[label, group, lv, layer, level].filter(Boolean).join(' ')}`]
+  })
+  t.strictSame(rows, [
+    'md0 md raid1',
+    'dm-0 crypt crypt-0',
+    'dm-1 lvm vg--a-lv vg-a lv',
+    'dm-2 lvm vg--a-vm----1 vg-a vm--1',
+    'dm-3 lvm vg--a-pool0_tmeta vg-a pool0_tmeta',
+    'dm-4 lvm vg--a-pool0_tdata vg-a pool0_tdata',
+    'dm-5 lvm vg--a-pool0-tpool vg-a pool0 tpool',
+    'dm-6 lvm vg--a-pool0 vg-a pool0',
+    'dm-7 lvm vg--a-thin1 vg-a thin1',
+    'dm-8 lvm vg--a-origin vg-a origin',
+    'dm-9 lvm vg--a-origin-real vg-a origin real',
+    'dm-10 lvm vg--a-snap-cow vg-a snap cow',
+    'dm-11 lvm vg--a-snap vg-a snap',
+    'dm-12 multipath mpatha',
+    'dm-13 partition mpatha-part1',
+  ])
+})
+
+t.test('reads which devices a btrfs has', async (t) => {
+  t.strictSame(await readFilesystemGroups(fixture('recorded-stack-6.1/sys')), [['vdb', 'vdc']])
+  t.strictSame(await readFilesystemGroups(fixture('constructed-stack/sys')), [])
 })
 
 t.test('whether a disk turns', async (t) => {
@@ -99,6 +147,53 @@ t.test('an attribute that cannot be read costs only itself', async (t) => {
     { name: 'sdb', major: 8, minor: 16, kind: 'disk', parents: [] },
     { name: 'dm-0', major: 253, minor: 0, kind: 'dm', parents: [] },
   ] satisfies BlockDevice[])
+})
+
+t.test('kinds that only a name tells', async (t) => {
+  const names = ['bcache0', 'zd16', 'nbd3', 'drbd0', 'rbd1', 'dasda', 'mmcblk0']
+  const entries = names.map((name, minor) => [name, { dev: `240:${minor}\n` }])
+  const devices = await readBlockDevices(t.testdir({ block: Object.fromEntries(entries) }))
+  t.strictSame(
+    devices.map(({ kind }) => kind),
+    ['bcache', 'zvol', 'nbd', 'disk', 'disk', 'disk', 'disk'],
+  )
+})
+
+t.test('whatever the attributes say, there is an answer', async (t) => {
+  const root = t.testdir({})
+  const text = fc.oneof(fc.string(), fc.constantFrom('254:0\n', '1\n', 'LVM-x\n', 'a-b\n', '\n'))
+  const disk = fc.record(
+    {
+      ...{ dev: text, hidden: text, 'dm/name': text, 'dm/uuid': text, 'md/level': text },
+      ...{
+        'loop/backing_file': text,
+        'queue/rotational': text,
+        'p/partition': text,
+        'p/dev': text,
+      },
+      'slaves/sdz': text,
+    },
+    { requiredKeys: [] },
+  )
+  const name = fc.constantFrom('sda', 'dm-0', 'loop0', 'md0', 'nvme0n1', 'nvme0c0n1', 'a!b')
+  let run = 0
+  await fc.assert(
+    fc.asyncProperty(fc.dictionary(name, disk, { maxKeys: 5 }), async (disks) => {
+      const sys = join(root, String(run++))
+      await mkdir(join(sys, 'block'), { recursive: true })
+      for (const [disk, attributes] of Object.entries(disks)) {
+        for (const [path, text] of Object.entries(attributes)) {
+          const file = join(sys, 'block', disk, path.replace(/^p\//, `${disk}p1/`))
+          await mkdir(dirname(file), { recursive: true })
+          await writeFile(file, text!)
+        }
+      }
+      const devices = await readBlockDevices(sys)
+      const stacked = stackDevices({ devices, mounts: [], groups: await readFilesystemGroups(sys) })
+      ok(stacked.every(({ leaves }) => leaves.length > 0))
+    }),
+    { numRuns: 60 },
+  )
 })
 
 t.test('without /sys/block there is no answer', async (t) => {

@@ -56,7 +56,7 @@ t.test('without runs there is a rule', async (t) => {
   )
   t.equal(seconds(write, {}, { emulate: { bytesPerSecond: 6 * mib } }), 13 + 10 + 10)
   t.equal(seconds({ kind: 'idle', time: 30 }), 43)
-  t.equal(seconds({ kind: 'install', packages: 'minimal' }), 13 + 90)
+  t.equal(seconds({ kind: 'install', packages: 'minimal' }), 13 + 60)
   t.equal(seconds({ kind: 'install', packages: ['apache2'] }), 13 + 540)
 })
 

@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { PacedReader } from '../../src/sampler/paced-reader.ts'
+
+/** Items that answer what a test says. */
+function reader({ deadlineMs }: { deadlineMs?: number } = {}) {
+  const items = new Map<string, () => Promise<number>>()
+  const errors: string[] = []
+  const asked: string[] = []
+  const clock = { now: 0 }
+  const paced = new PacedReader({
+    source: 'smaps',
+    items: () => new Map([...items].map(([key, read]) => [key, { key, read }])),
+    read: async ({ key, read }) => {
+      asked.push(key)
+      return await read()
+    },
+    paceMs: 15_000,
+    deadlineMs,
+    onError: (source, error) => errors.push(`${source}: ${(error as Error).message}`),
+    now: () => clock.now,
+  })
+  return { items, errors, asked, clock, paced }
+}
+
+t.test('each item at once, and then every 15 seconds', async (t) => {
+  const { items, asked, clock, paced } = reader()
+  items.set('a', async () => 100)
+  t.equal(paced.of('a'), undefined, 'nothing before the first reading')
+  await paced.tick()
+  t.equal(paced.of('a'), 100)
+  items.set('a', async () => 50)
+  items.set('b', async () => 7)
+  clock.now = 14_000
+  await paced.tick()
+  t.strictSame([paced.of('a'), paced.of('b')], [100, 7])
+  clock.now = 15_000
+  await paced.tick()
+  t.equal(paced.of('a'), 50)
+  t.strictSame(asked, ['a', 'b', 'a'])
+})
+
+t.test('a reading goes with its item', async (t) => {
+  const { items, errors, clock, paced } = reader()
+  items.set('a', async () => 100)
+  await paced.tick()
+  items.set('a', async () => {
+    throw Object.assign(new Error('gone'), { code: 'ENOENT' })
+  })
+  clock.now = 15_000
+  await paced.tick()
+  t.equal(paced.of('a'), undefined, 'one that has just ended')
+  items.set('a', async () => 100)
+  clock.now = 30_000
+  await paced.tick()
+  items.clear()
+  await paced.tick()
+  t.equal(paced.of('a'), undefined, 'one that is no longer there')
+  t.strictSame(errors, [])
+})
+
+t.test('what cannot be read is told, and costs the others nothing', async (t) => {
+  const { items, errors, paced } = reader()
+  items.set('a', async () => {
+    throw new Error('nothing of use')
+  })
+  items.set('b', async () => 7)
+  await paced.tick()
+  t.strictSame(errors, ['smaps: nothing of use'])
+  t.strictSame([paced.of('a'), paced.of('b')], [undefined, 7])
+})
+
+t.test(
+  'one that hangs holds the others up once, and is asked again when it has answered',
+  async (t) => {
+    const { items, errors, asked, clock, paced } = reader({ deadlineMs: 50 })
+    const hanging = Promise.withResolvers<number>()
+    items.set('a', () => hanging.promise)
+    items.set('b', async () => 7)
+    await paced.tick()
+    t.strictSame([paced.of('a'), paced.of('b')], [undefined, 7])
+    clock.now = 15_000
+    await paced.tick()
+    t.strictSame(asked, ['a', 'b', 'b'])
+    t.strictSame(errors, ['smaps: no answer in 0.05 s'])
+    hanging.resolve(1)
+    await sleep(0)
+    items.set('a', async () => 2)
+    clock.now = 30_000
+    await paced.tick()
+    t.equal(paced.of('a'), 2)
+  },
+)
+
+t.test('by itself, until it is stopped', async (t) => {
+  const { items, asked, paced } = reader()
+  items.set('a', async () => 1)
+  paced.start()
+  while (paced.of('a') === undefined) await sleep(5)
+  await paced.stop()
+  t.strictSame(asked, ['a'])
+})
