@@ -105,6 +105,19 @@ addCommonOptions(
   .argument('[study...]', `${STUDIES}; all of the config by default`)
   .action((studies, flags) => plan({ ...commonOptions(flags), studies }))
 
+addCommonOptions(
+  program
+    .command('report')
+    .description('write what a study came to, or two beside each other, as one page'),
+)
+  .argument('<study...>', 'a study or suite that has run, or a file that --format json wrote')
+  .addOption(new Option('--format <format>').choices(['html', 'json', 'csv']).default('html'))
+  .option('--output <file>', '- for standard output; report-STUDY.FORMAT here by default')
+  .action(async (studies, flags) => {
+    const { report } = await import('./cli/report.ts') // the drawing of figures is of no use to others
+    await report({ ...commonOptions(flags), studies, format: flags.format, output: flags.output })
+  })
+
 addCommonOptions(program.command('check').description('check the config, and suites beside it'))
   .argument('[suite...]', SUITES)
   .action((studies, flags) => check({ ...commonOptions(flags), studies }))

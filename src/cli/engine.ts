@@ -39,6 +39,7 @@ import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
 import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
+import { follow } from './active-study.ts'
 import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
 import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
@@ -384,28 +385,6 @@ export class Engine {
 
   get #vmsDir(): string {
     return join(this.holder.current.state, 'vms')
-  }
-}
-
-/** What is known of a study that goes on, from what it tells. */
-function follow(active: ActiveStudy, event: StudyEvent): void {
-  switch (event.type) {
-    case 'run-started':
-      active.run = { case: event.case, block: event.block, id: event.run }
-      break
-    case 'run-ended':
-      active.run = undefined
-      break
-    case 'paused':
-      active.paused = event.cause
-      break
-    case 'resumed':
-      active.paused = undefined
-      break
-    case 'progress': {
-      const { done, of, planned, left } = event
-      active.progress = { done, of, planned, left }
-    }
   }
 }
 

@@ -116,11 +116,11 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The emulator'),
+  retention: retentionSchema.prefault({}).describe('How long what is large is kept'),
+  freeSpaceFloor: freeSpaceFloorSchema,
   discovery: discovery
     .prefault({})
     .describe('Vms that kvmio did not start; they are only looked at'),
-  retention: retentionSchema.prefault({}).describe('How long what is large is kept'),
-  freeSpaceFloor: freeSpaceFloorSchema,
   tiers: z
     .record(name, tierSchema)
     .default({})

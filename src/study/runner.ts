@@ -177,7 +177,7 @@ function stopIfUnsteady(
   const repeats = study.reference?.repeats ?? 0
   if (count <= repeats) return
   throw new KvmioError(
-    `study ${name}: ${count} blocks in a row count for nothing, the last since ${reason}`,
+    `study ${name}: ${count} blocks in a row count for nothing, the last one since ${reason}`,
   )
 }
 

@@ -163,12 +163,12 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key',
     'stat: .kvmio\n',
-    '1:1: stat: unknown key; known keys are state, qemu, discovery, retention, freeSpaceFloor, tiers, guests, studies; did you mean state?',
+    '1:1: stat: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies; did you mean state?',
   ],
   [
     'an unknown key like no other',
     'prometheus: {}\n',
-    '1:1: prometheus: unknown key; known keys are state, qemu, discovery, retention, freeSpaceFloor, tiers, guests, studies',
+    '1:1: prometheus: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies',
   ],
   [
     'an unknown key of a drive',
@@ -178,7 +178,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a key that is a number',
     '1: 2\n',
-    '1:1: 1: unknown key; known keys are state, qemu, discovery, retention, freeSpaceFloor, tiers, guests, studies',
+    '1:1: 1: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies',
   ],
   [
     'nothing where tiers belong',

@@ -149,12 +149,12 @@ studies:
     file: FILE,
     state: '/lab/.kvmio',
     qemu: { binary: '/lab/bin/qemu', user: 61177 },
-    discovery: { qemu: false },
     retention: {
       samples: { age: 90 * 86_400, size: 2 ** 30 },
       images: { age: 90 * 86_400 },
     },
     freeSpaceFloor: 2 * 2 ** 30,
+    discovery: { qemu: false },
     tiers: { local: { directory: '/images' } },
     guests: {
       own: {

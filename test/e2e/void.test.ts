@@ -70,3 +70,49 @@ t.test(
     await nothingLeft(t, home)
   },
 )
+
+t.test(
+  'a block whose reference case drifted is run again, and not for ever',
+  { skip },
+  async (t) => {
+    const home = await homeFor(t, {
+      tiers: { local: LOCAL },
+      guests: { small: guestOn('local') },
+      studies: {
+        unsteady: {
+          guest: 'small',
+          blocks: 1,
+          pause: '0s',
+          measure: 'boot', // of two boots no two take the same time to a thousandth
+          reference: { case: 'raw', drift: '0.1%', repeats: 1 },
+          workload: { idle: { time: '1s' } },
+          factors: { 'drives.root.format': ['raw', 'qcow2'] },
+        },
+      },
+    })
+    const { code, stderr } = await kvmio(home, ['run', 'unsteady']).end(300_000)
+    t.equal(code, 1)
+    const drifted =
+      /the reference case raw drifted: \d+(\.\d+)?, \d+(\.\d+)?, which lie \d+(\.\d)? % apart; at most 0\.1 %/
+    for (const block of [1, 2]) {
+      t.match(
+        stderr,
+        new RegExp(`block ${block} of unsteady counts for nothing: ${drifted.source}\n`),
+      )
+    }
+    t.match(
+      stderr,
+      new RegExp(
+        `study unsteady: 2 blocks in a row count for nothing, the last one since ${drifted.source}\n`,
+      ),
+    )
+    t.strictSame(
+      journal(home).map(({ block, outcome }) => [block, outcome]),
+      [1, 1, 1, 2, 2, 2].map((block) => [block, 'passed']),
+      'its runs are kept, and tell of the host',
+    )
+    const { stdout } = await kvmio(home, ['journal', 'export', '--format', 'csv']).end()
+    t.match(stdout, /^unsteady,\w+,2,true,"the reference case raw drifted: /m)
+    await nothingLeft(t, home)
+  },
+)
