@@ -1,4 +1,4 @@
-import { uniqueNames } from '../attribution/foreign-names.ts'
+import { managerOf, nameOf, uniqueNames } from '../attribution/foreign-names.ts'
 import type { Tier, Vm } from '../attribution/records.ts'
 import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { parseQemuCommandLine } from '../source/qemu-command-line.ts'
@@ -127,10 +127,8 @@ export class Discovery {
     if (!stat) return false
     const { startTicks } = stat
     const process = { pid, startTicks, argv, line: parseQemuCommandLine(argv) }
-    const vm = new ForeignVm(process, this.#options)
-    this.#found.set(pid, { vm, looks: 0 })
-    const { name, manager } = vm.record(uniqueNames([process], new Set()).get(pid)!, []).vm
-    log.info(`found vm ${name} of ${manager}: pid ${pid}`)
+    this.#found.set(pid, { vm: new ForeignVm(process, this.#options), looks: 0 })
+    log.info(`found vm ${nameOf(process)} of ${managerOf(process)}: pid ${pid}`)
     return true
   }
 

@@ -1,5 +1,6 @@
 import { access, readlink, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { drivesOf, type ForeignDrive } from '../attribution/foreign-drives.ts'
 import { type ForeignProcess, managerOf, nameOf } from '../attribution/foreign-names.ts'
 import { tierOf } from '../attribution/image-tier.ts'
@@ -22,6 +23,8 @@ export interface ForeignVmContext {
   now(): number
 }
 
+const LOOK_MS = 2_000
+
 /** A drive whose image's place is known, as far as it is. */
 interface PlacedDrive {
   drive: ForeignDrive
@@ -36,6 +39,7 @@ export class ForeignVm {
   #drives: PlacedDrive[] = []
   #accelerator: string
   #cgroup: string | undefined
+  #looking: Promise<void> | undefined
   #qmp: KeptQmp | undefined
 
   constructor(process: ForeignProcess, context: ForeignVmContext) {
@@ -44,10 +48,19 @@ export class ForeignVm {
     this.#accelerator = acceleratorOf(process)
   }
 
-  /** Reads what may change: the files that are open, the cgroup. What cannot be read is absent, and told once. */
+  /**
+   * Reads what may change: the files that are open, the cgroup. What cannot be read is absent, and told once. What does not
+   * answer, as a link to a server that has gone, is waited for by nobody else.
+   */
   async look(): Promise<void> {
-    await this.#try('its open files, so its drives', () => this.#readDrives())
-    await this.#try('its cgroup', () => this.#readCgroup())
+    if (this.#looking) return
+    this.#looking = this.#readAll().finally(() => {
+      this.#looking = undefined
+    })
+    const given = new AbortController()
+    const late = sleep(LOOK_MS, undefined, { signal: given.signal }).catch(() => {})
+    await Promise.race([this.#looking, late])
+    given.abort()
   }
 
   /** Keeps a connection to a QMP socket that is there, and to none when no path is given. */
@@ -92,6 +105,11 @@ export class ForeignVm {
 
   async close(): Promise<void> {
     await this.#qmp?.close()
+  }
+
+  async #readAll(): Promise<void> {
+    await this.#try('its open files, so its drives', () => this.#readDrives())
+    await this.#try('its cgroup', () => this.#readCgroup())
   }
 
   async #readDrives(): Promise<void> {

@@ -222,7 +222,7 @@ export const driveImage = {
   allocatedBytes: gauge(
     'drive_image_allocated_bytes',
     ['vm', 'drive', 'depth'],
-    'What the image takes of its tier, without those under it: the blocks of a file, a volume whole, of a thin one what is written (every 15 s).',
+    'What the image takes where it lies: the blocks of a file, a volume whole, of a thin one what is written (every 15 s). Images of a depth above 0 may be under several drives.',
   ),
   fileBytes: gauge(
     'drive_image_file_bytes',
