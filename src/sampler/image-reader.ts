@@ -59,7 +59,7 @@ export function createImageReader(options: ImageReaderOptions): ImageReader {
       const place = `an image of tier ${image.tier}`
       if (guard.underWay.includes(place)) throw new DeadlineError(`${place} has not answered yet`)
       const read = () => readImageSize(image, tier, sysRoot, volumes)
-      return await guard.run(place, Number.POSITIVE_INFINITY, read)
+      return guard.run(place, Number.POSITIVE_INFINITY, read)
     },
     paceMs: PACE_MS,
     deadlineMs: DEADLINE_MS,

@@ -97,6 +97,8 @@ t.test('another process under the same pid is another vm', async (t) => {
   await end(100)
   await start(100, [QEMU, '-name', 'db'], 900)
   await discovery.scan()
+  t.strictSame(names(), [], 'the one that was there has gone')
+  await discovery.scan()
   t.strictSame(names(), ['db'])
 })
 
