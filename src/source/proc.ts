@@ -197,10 +197,23 @@ function kilobytes(text: string, key: string, file: string): number {
   return 1024 * wholeNumber(raw.replace(/ kB$/, ''), key, file, line)
 }
 
+/** Found without taking the text to pieces: a scrape asks for three of each vm's /proc/PID/io alone. */
 function entry(text: string, key: string, file: string): { raw: string; line: number } {
-  const lines = text.split('\n')
-  const at = lines.findIndex((line) => line.startsWith(`${key}:`))
-  if (at === -1)
-    throw new ParseError(file, lines.length, `expected a line "${key}: ...", found none`)
-  return { raw: lines[at]!.slice(key.length + 1).trim(), line: at + 1 }
+  const start = text.startsWith(`${key}:`) ? 0 : text.indexOf(`\n${key}:`) + 1
+  const line = newlines(text, start) + 1
+  if (start === 0 && !text.startsWith(`${key}:`)) {
+    const last = newlines(text, text.length) + 1
+    throw new ParseError(file, last, `expected a line "${key}: ...", found none`)
+  }
+  const end = text.indexOf('\n', start)
+  const raw = text.slice(start + key.length + 1, end === -1 ? text.length : end).trim()
+  return { raw, line }
+}
+
+/** How many come before this place. */
+function newlines(text: string, before: number): number {
+  let count = 0
+  for (let at = text.indexOf('\n'); at !== -1 && at < before; at = text.indexOf('\n', at + 1))
+    count++
+  return count
 }

@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Vm } from '../../src/attribution/records.ts'
@@ -9,6 +10,7 @@ import { HangGuard } from '../../src/lib/hang-guard.ts'
 import { run, startProcess } from '../../src/lib/process.ts'
 import * as m from '../../src/metrics/catalog.ts'
 import { sample } from '../../src/metrics/family.ts'
+import { parseProcStat } from '../../src/source/proc.ts'
 import { Qmp } from '../../src/source/qmp.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import {
@@ -172,6 +174,13 @@ t.test('half of everything hangs: the other half answers', async (t) => {
   t.equal(Object.keys(valuesOf(samples, m.drive.readsCompleted)).length, 20, 'two drives each')
 })
 
+/** With all its threads: the signal is on its way for a moment. */
+async function isStopped(pid: number): Promise<boolean> {
+  const tasks = await readdir(`/proc/${pid}/task`)
+  const stats = tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, 'utf8'))
+  return (await Promise.all(stats)).every((text) => parseProcStat(text).state === 'T')
+}
+
 const noFuse =
   process.geteuid?.() === 0
     ? ((await missingPrograms(['nbdkit', 'nbdfuse'])) ?? false)
@@ -198,6 +207,7 @@ t.test('a mount whose server hangs costs its own space', { skip: noFuse }, async
   const scrape = await scrapeOf(t, { tiers, guard, timeoutMs: 500 })
   const sizes = async () => Object.keys(valuesOf(await tier.collect(scrape), m.tierSpace.size))
   process.kill(server.pid, 'SIGSTOP')
+  while (!(await isStopped(server.pid))) await sleep(5)
   for (let time = 1; time <= 10; time++) t.strictSame(await sizes(), ['well'])
   t.strictSame(guard.underWay, ['the space of tier dead'], 'one thread waits for it')
   t.equal(scrape.errors.length, 10)
