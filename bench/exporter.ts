@@ -12,10 +12,13 @@ export interface ExporterOptions {
   file: string
   /** With the address to listen on. */
   args(address: string): string[]
+  env?: Record<string, string>
   /** Of what is asked for. */
   path: string
   /** How long it may take until it answers. */
   startMs?: number
+  /** When it comes, nothing is asked for any more. */
+  signal: AbortSignal
 }
 
 /** A running exporter, and one connection to it that is kept open. */
@@ -27,12 +30,13 @@ export interface Exporter extends AsyncDisposable {
 
 /** Starts an exporter on a free port of the loopback and waits until it answers. */
 export async function startExporter(options: ExporterOptions): Promise<Exporter> {
-  const { file, args, path, startMs = START_MS } = options
+  const { file, args, env, path, startMs = START_MS, signal } = options
   const port = await freePort()
-  const child = startProcess({ file, args: args(`127.0.0.1:${port}`), graceMs: 60_000 })
+  const child = startProcess({ file, args: args(`127.0.0.1:${port}`), env, graceMs: 60_000 })
   void drain(child.stdout)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const scrape = async (): Promise<string> => {
+    signal.throwIfAborted()
     const request = get({ host: '127.0.0.1', port, path, agent })
     const [response] = await once(request, 'response')
     const page = await text(response)
@@ -44,7 +48,7 @@ export async function startExporter(options: ExporterOptions): Promise<Exporter>
     await child.stop()
   }
   try {
-    await answer(scrape, child, startMs)
+    await answer(scrape, child, startMs, signal)
   } catch (error) {
     await close()
     throw error
@@ -61,6 +65,7 @@ async function answer(
   scrape: () => Promise<string>,
   { done }: RunningProcess,
   startMs: number,
+  signal: AbortSignal,
 ): Promise<void> {
   const deadline = Date.now() + startMs
   for (;;) {
@@ -68,7 +73,7 @@ async function answer(
       await Promise.race([scrape(), done.then(() => Promise.reject(new Error('it has ended')))])
       return
     } catch (error) {
-      if (Date.now() > deadline) throw error
+      if (signal.aborted || Date.now() > deadline) throw error
     }
     await Promise.race([sleep(POLL_MS), done])
   }

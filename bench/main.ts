@@ -7,8 +7,10 @@ import type { Part, Target } from './part.ts'
 import { targetTable } from './part.ts'
 import { render } from './render.ts'
 import { scrape } from './scrape.ts'
+import { slowdown } from './slowdown.ts'
+import { working } from './working.ts'
 
-const PARTS: readonly Part[] = [render, scrape, libvirt]
+const PARTS: readonly Part[] = [render, scrape, libvirt, working, slowdown]
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !PARTS.some((part) => part.name === name))
@@ -20,6 +22,11 @@ if (unknown.length > 0) {
 }
 const chosen = PARTS.filter(({ name }) => names.length === 0 || names.includes(name))
 
+const interrupted = new AbortController()
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.on(signal, () => interrupted.abort(new Error(`ended by ${signal}`)))
+}
+
 const started = performance.now()
 const [first] = cpus()
 const minutes = Math.ceil(chosen.reduce((sum, part) => sum + part.minutes, 0))
@@ -30,9 +37,10 @@ console.log(
 
 const targets: Target[] = []
 for (const part of chosen) {
+  if (interrupted.signal.aborted) break
   const begun = performance.now()
   try {
-    const result = await part.run()
+    const result = await part.run(interrupted.signal)
     targets.push(...result.targets)
     console.log(`\n== ${part.name} (${seconds(begun)} s)\n\n${result.report.join('\n\n')}`)
   } catch (error) {

@@ -19,7 +19,8 @@ export interface Part {
   name: string
   /** For the head: about how long it takes on two cores. */
   minutes: number
-  run(): Promise<PartResult>
+  /** Gives up, and back what it took, when the signal comes. */
+  run(signal: AbortSignal): Promise<PartResult>
 }
 
 export function targetTable(targets: readonly Target[]): string {

@@ -1,9 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import packageJson from '../package.json' with { type: 'json' }
 import { type Comparison, comparisonTable, ratioOf } from './comparison.ts'
 import { repetition } from './duel.ts'
-import { type Exporter, seriesOf, startExporter } from './exporter.ts'
+import { type Exporter, type ExporterOptions, seriesOf, startExporter } from './exporter.ts'
 import type { Part, PartResult } from './part.ts'
 import { fetchProgram } from './tools.ts'
 
@@ -18,13 +19,13 @@ export const scrape: Part = {
   name: 'scrape',
   minutes: 0.3,
 
-  async run() {
+  async run(signal) {
     const program = await fetchProgram('prometheus-node-exporter')
     const state = await mkdtemp(join(tmpdir(), 'kvmio-bench-'))
     try {
       const config = join(state, 'kvmio.yaml')
       await writeFile(config, 'state: state\n')
-      await using kvmio = await startKvmio(config, '/metrics?collect[]=diskstats')
+      await using kvmio = await startKvmio({ config, path: '/metrics?collect[]=diskstats', signal })
       await using peer = await startExporter({
         file: program,
         args: (address) => [
@@ -33,6 +34,7 @@ export const scrape: Part = {
           `--web.listen-address=${address}`,
         ],
         path: '/metrics',
+        signal,
       })
       return await compare(kvmio, peer)
     } finally {
@@ -41,17 +43,33 @@ export const scrape: Part = {
   },
 }
 
-/** `kvmio serve`, as a user starts it. */
-export function startKvmio(config: string, path = '/metrics', startMs?: number): Promise<Exporter> {
+export interface KvmioOptions extends Pick<ExporterOptions, 'startMs' | 'signal'> {
+  config: string
+  path?: string
+}
+
+/** `kvmio serve`, with the variables and the flags that `npm start` gives to Node. */
+export function startKvmio({
+  config,
+  path = '/metrics',
+  startMs,
+  signal,
+}: KvmioOptions): Promise<Exporter> {
   const main = join(import.meta.dirname, '../src/main.ts')
+  const words = packageJson.scripts.start.split(' ')
+  const flags = words.filter((word) => word.startsWith('--'))
+  const env = Object.fromEntries(
+    words.filter((word) => /^\w+=/.test(word)).map((word) => word.split('=') as [string, string]),
+  )
   return startExporter({
     file: process.execPath,
+    env,
     args: (address) => [
+      ...flags,
       main,
       ...['serve', '--config.file', config, '--web.listen-address', address],
     ],
-    path,
-    startMs,
+    ...{ path, startMs, signal },
   })
 }
 

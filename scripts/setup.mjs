@@ -1,7 +1,7 @@
 // Makes `npm start` and `npm test` work on a fresh Debian or Ubuntu: what is missing is installed, what is there is left
 // alone. Plain JavaScript without dependencies: it runs before node_modules exists, on Node 20 as on 24.
 //
-//   node scripts/setup.mjs [--test]
+//   node scripts/setup.mjs [--test] [--accuracy]
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -19,6 +19,7 @@ import { fetchTools, missingTools } from './tools.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const forTests = process.argv.includes('--test')
+const forAccuracy = process.argv.includes('--accuracy')
 
 // Programs and the Debian package that has each. None of them brings a daemon: sysstat's collection and `fio --server`
 // are units that Debian ships switched off. nbdfuse needs no fusermount3 (fuse3), since a tier with a disk of its own is
@@ -37,6 +38,7 @@ const PROGRAMS = [
   ['mkfs.vfat', 'dosfstools', "makes the seed of a user's cloud image"],
   ['mcopy', 'mtools', "fills the seed of a user's cloud image"],
   ['debootstrap', 'debootstrap', 'builds the guest system debian'],
+  ...(forAccuracy ? [['bpftrace', 'bpftrace', "traces the kernel's block layer"]] : []),
 ]
 
 class SetupError extends Error {}

@@ -1,3 +1,4 @@
+import './lib/threads.ts'
 import { Command, CommanderError, Option } from 'commander'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
@@ -16,6 +17,8 @@ import { createLog } from './lib/log.ts'
 // The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
 const FAILED = 1
 const BAD_USAGE = 2
+// Nothing is left to do then.
+const END_MS = 5_000
 
 const SUITES = 'a suite, such as paper or studies/paper.yaml#buses'
 const STUDIES = `a study of the config, or ${SUITES}`
@@ -102,6 +105,19 @@ addCommonOptions(
   .argument('[study...]', `${STUDIES}; all of the config by default`)
   .action((studies, flags) => plan({ ...commonOptions(flags), studies }))
 
+addCommonOptions(
+  program
+    .command('report')
+    .description('write what a study came to, or two beside each other, as one page'),
+)
+  .argument('<study...>', 'a study or suite that has run, or a file that --format json wrote')
+  .addOption(new Option('--format <format>').choices(['html', 'json', 'csv']).default('html'))
+  .option('--output <file>', '- for standard output; report-STUDY.FORMAT here by default')
+  .action(async (studies, flags) => {
+    const { report } = await import('./cli/report.ts') // the drawing of figures is of no use to others
+    await report({ ...commonOptions(flags), studies, format: flags.format, output: flags.output })
+  })
+
 addCommonOptions(program.command('check').description('check the config, and suites beside it'))
   .argument('[suite...]', SUITES)
   .action((studies, flags) => check({ ...commonOptions(flags), studies }))
@@ -121,6 +137,15 @@ addCommonOptions(
   program.command('clean').description('end and remove what a killed kvmio left on this host'),
 ).action((flags) => clean(commonOptions(flags)))
 
+/** What hangs in the kernel, as a file on a server that has gone does, holds one of libuv's threads and the process with it. */
+function endDespiteHanging(): void {
+  const kill = () => {
+    process.stderr.write('ending without a file that does not answer\n')
+    process.kill(process.pid, 'SIGKILL')
+  }
+  setTimeout(kill, END_MS).unref()
+}
+
 try {
   await program.parseAsync()
 } catch (error) {
@@ -135,4 +160,6 @@ try {
   } else {
     throw error
   }
+} finally {
+  endDespiteHanging()
 }

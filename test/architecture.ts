@@ -37,9 +37,11 @@ const HOMES: Record<string, readonly string[]> = {
   'node:sqlite': ['src/journal/'],
   pino: ['src/lib/log.ts'],
   'prom-client': ['src/metrics/render.ts'],
-  'simple-statistics': ['src/study/statistics/'],
+  'simple-statistics': ['src/study/'],
+  vega: ['src/study/report/figures/'],
+  'vega-lite': ['src/study/report/figures/'],
   yaml: ['src/config/load.ts'],
-  zod: ['src/config/', 'src/storage/disk-record.ts'],
+  zod: ['src/config/', 'src/storage/disk-record.ts', 'src/study/report/results-schema.ts'],
 }
 
 /** What is wrong with the imports and exports of a source file; `file` counts from the repository's root. */

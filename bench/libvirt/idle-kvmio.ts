@@ -14,6 +14,7 @@ import type { VmPlan } from '../../src/guest/plan.ts'
 import type { RunningVm } from '../../src/guest/running-vm.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createImage } from '../../src/storage/image.ts'
+import { OWN_PREFIX } from './names.ts'
 
 const AT_ONCE = 4
 const FOREVER = 1e6 // seconds
@@ -21,7 +22,7 @@ const FOREVER = 1e6 // seconds
 const [configFile = '', listenAddress = '', count = '1'] = process.argv.slice(2)
 const stopped = new AbortController()
 // Not once: execa's own handler ends a process that has no other one left.
-process.on('SIGTERM', () => stopped.abort())
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => stopped.abort())
 
 const config = await loadConfig(configFile)
 const options: ServeOptions = {
@@ -74,7 +75,7 @@ async function launchPaused(slot: number): Promise<RunningVm> {
 }
 
 function planOf(slot: number): VmPlan {
-  const name = `idle-only-${slot}`
+  const name = `${OWN_PREFIX}${slot}`
   const path = join(config.state, 'local', `${name}.raw`)
   return {
     ...{ name, study: 'idle', case: 'only', slot, guest: 'idle' },

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf } from '../../src/lib/errors.ts'
 import { startProcess } from '../../src/lib/process.ts'
 import { fetchTree } from '../tools.ts'
+import { LIBVIRT_PREFIX } from './names.ts'
 import { createNamespace, type Namespace } from './namespace.ts'
 
 const PACKAGES = [
@@ -11,7 +12,6 @@ const PACKAGES = [
   ...['libyajl2', 'libparted2', 'libpcap0.8', 'dmidecode', 'prometheus-libvirt-exporter'],
 ]
 const START_MS = 60_000 // it asks each qemu binary for what it can do
-const PREFIX = 'kvmio-bench-'
 const POLL_MS = 100
 
 // Without user and group of its own, and with no cgroups: with them a guest takes 40 s to make instead of 0.3 s.
@@ -35,14 +35,14 @@ export interface Libvirtd extends AsyncDisposable {
 }
 
 /** libvirtd from Debian's packages, unpacked and in a mount namespace: nothing of it is installed. */
-export async function startLibvirtd(directory: string): Promise<Libvirtd> {
+export async function startLibvirtd(directory: string, signal: AbortSignal): Promise<Libvirtd> {
   const tree = await fetchTree('libvirt', PACKAGES)
   const namespace = await createNamespace(tree)
   const { enter } = namespace
   try {
     await configure(namespace)
     const daemon = startProcess({ file: enter.file, args: [...enter.args, 'libvirtd'] })
-    const libvirtd = controlled(daemon.pid, namespace, directory)
+    const libvirtd = controlled(daemon.pid, namespace, directory, signal)
     const close = async () => {
       await libvirtd.endAll()
       await daemon.stop()
@@ -61,10 +61,10 @@ export async function startLibvirtd(directory: string): Promise<Libvirtd> {
   }
 }
 
-function controlled(pid: number, namespace: Namespace, directory: string) {
+function controlled(pid: number, namespace: Namespace, directory: string, signal: AbortSignal) {
   let there = 0
   const create = async (index: number) => {
-    const name = `${PREFIX}${index}`
+    const name = `${LIBVIRT_PREFIX}${index}`
     const image = join(directory, `${name}.raw`)
     await writeFile(image, '')
     await truncate(image, 64 * 2 ** 20)
@@ -74,6 +74,7 @@ function controlled(pid: number, namespace: Namespace, directory: string) {
   }
   const grow = async (count: number) => {
     while (there < count) {
+      signal.throwIfAborted()
       const batch = Array.from({ length: Math.min(2, count - there) }, (_, index) => there + index)
       await Promise.all(batch.map(create))
       there += batch.length
@@ -118,7 +119,7 @@ async function answering(namespace: Namespace): Promise<void> {
 async function domainPids({ root }: Namespace): Promise<number[]> {
   const directory = join(root, 'run/libvirt/qemu')
   const names = await readdir(directory).catch(() => [])
-  const files = names.filter((name) => name.startsWith(PREFIX) && name.endsWith('.pid'))
+  const files = names.filter((name) => name.startsWith(LIBVIRT_PREFIX) && name.endsWith('.pid'))
   const texts = files.map((name) => readFile(join(directory, name), 'utf8').catch(() => ''))
   return (await Promise.all(texts)).map(Number).filter((pid) => pid > 0)
 }

@@ -23,10 +23,14 @@ export interface Namespace extends AsyncDisposable {
 export async function createNamespace(tree: string): Promise<Namespace> {
   const box = await mkdtemp(join(tmpdir(), 'kvmio-box-'))
   const holder = startProcess({
-    file: 'unshare',
-    args: ['--mount', '--propagation', 'private', 'sleep', 'infinity'],
+    // Of a session of its own: Ctrl-C is for the benchmark, which then takes this down in its order.
+    file: 'setsid',
+    args: ['unshare', '--mount', '--propagation', 'private', 'sleep', 'infinity'],
   })
-  const enter = { file: 'nsenter', args: [`--mount=/proc/${holder.pid}/ns/mnt`, '--'] }
+  const enter = {
+    file: 'setsid',
+    args: ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`, '--'],
+  }
   const inside = (file: string, args: readonly string[], timeoutMs = 30_000) =>
     run(enter.file, [...enter.args, file, ...args], { timeoutMs })
   const close = async () => {

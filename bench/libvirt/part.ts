@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../src/lib/errors.ts'
 import { type Contender, repetition, timed } from '../duel.ts'
-import { type Exporter, startExporter } from '../exporter.ts'
+import { type Exporter, seriesOf, startExporter } from '../exporter.ts'
 import type { Part } from '../part.ts'
 import { startKvmio } from '../scrape.ts'
 import { type Libvirtd, startLibvirtd } from './libvirtd.ts'
+import { guestOf } from './names.ts'
 import { type Measured, reportOf } from './report.ts'
 
 const COUNTS = (process.env.KVMIO_BENCH_GUESTS ?? '1,30,100,300').split(',').map(Number)
@@ -27,20 +28,21 @@ export const libvirt: Part = {
   name: 'libvirt',
   minutes: 9,
 
-  async run() {
+  async run(signal) {
     const directory = await mkdtemp(join(tmpdir(), 'kvmio-bench-'))
     const measured: Measured[] = []
     const notes: string[] = []
     try {
-      await using libvirtd = await startLibvirtd(directory)
-      await using exporter = await startPeer(libvirtd)
+      await using libvirtd = await startLibvirtd(directory, signal)
+      await using exporter = await startPeer(libvirtd, signal)
       const peer = { exporter, pids: [exporter.pid, libvirtd.pid] }
       for (const guests of COUNTS) {
         try {
           await libvirtd.grow(guests)
-          measured.push(await besideOwn(guests, peer, directory))
-          measured.push(...(await besideDiscovered(guests, peer, directory, notes)))
+          measured.push(await besideOwn(guests, peer, { directory, signal }))
+          measured.push(...(await besideDiscovered(guests, peer, { directory, signal }, notes)))
         } catch (error) {
+          signal.throwIfAborted()
           notes.push(`${guests} guests do not fit here: ${messageOf(error)}`)
           break
         }
@@ -52,16 +54,26 @@ export const libvirt: Part = {
   },
 }
 
-function startPeer({ namespace: { enter } }: Libvirtd): Promise<Exporter> {
+function startPeer({ namespace: { enter } }: Libvirtd, signal: AbortSignal): Promise<Exporter> {
   const program = 'prometheus-libvirt-exporter'
   return startExporter({
     file: enter.file,
     args: (address) => [...enter.args, program, `--web.listen-address=${address}`],
     path: '/metrics',
+    signal,
   })
 }
 
-async function besideOwn(guests: number, peer: Contender, directory: string): Promise<Measured> {
+interface Setting {
+  directory: string
+  signal: AbortSignal
+}
+
+async function besideOwn(
+  guests: number,
+  peer: Contender,
+  { directory, signal }: Setting,
+): Promise<Measured> {
   const config = await configIn(join(directory, `own-${guests}`), {
     tiers: { local: { directory: 'state/local' } },
   })
@@ -71,6 +83,7 @@ async function besideOwn(guests: number, peer: Contender, directory: string): Pr
     args: (address) => [program, config, address, String(guests)],
     path: '/metrics',
     startMs: LAUNCH_MS,
+    signal,
   })
   return await measure('own', guests, exporter, peer)
 }
@@ -78,16 +91,17 @@ async function besideOwn(guests: number, peer: Contender, directory: string): Pr
 async function besideDiscovered(
   guests: number,
   peer: Contender,
-  directory: string,
+  { directory, signal }: Setting,
   notes: string[],
 ): Promise<Measured[]> {
   try {
     const config = await configIn(join(directory, `discovery-${guests}`), {
       discovery: { qemu: true },
     })
-    await using exporter = await startKvmio(config, '/metrics', 60_000)
+    await using exporter = await startKvmio({ config, startMs: 60_000, signal })
     return [await measure('discovered', guests, exporter, peer)]
   } catch (error) {
+    signal.throwIfAborted()
     notes.push(`kvmio's discovery of ${guests} guests of libvirt: ${messageOf(error)}`)
     return []
   }
@@ -107,10 +121,8 @@ async function measure(
   peer: Contender,
 ): Promise<Measured> {
   const kvmio = { exporter, pids: [exporter.pid] }
-  const pages = [
-    await pageWith(exporter, 'vm', guests),
-    await pageWith(peer.exporter, 'domain', guests),
-  ]
+  await pageWith(exporter, 'vm', guests)
+  await pageWith(peer.exporter, 'domain', guests)
   const once = (await timed(exporter)) + (await timed(peer.exporter))
   const requests = Math.min(MAX_REQUESTS, Math.max(MIN_REQUESTS, Math.round(REPETITION_MS / once)))
   await repetition(kvmio, peer, requests)
@@ -118,7 +130,8 @@ async function measure(
   for (let count = 0; count < REPETITIONS; count++) {
     costs.push(await repetition(kvmio, peer, requests))
   }
-  return { kind, guests, costs, pages: pages as [string, string] }
+  // In the end, when what is read at a slow pace is there too.
+  return { kind, guests, costs, pages: [await exporter.scrape(), await peer.exporter.scrape()] }
 }
 
 /** The exporter's page, once it has all guests: one that was discovered may come a moment later. */
@@ -126,9 +139,8 @@ async function pageWith(exporter: Exporter, label: string, guests: number): Prom
   const deadline = Date.now() + DISCOVERY_MS
   for (;;) {
     const page = await exporter.scrape()
-    const names = new Set(
-      [...page.matchAll(new RegExp(`[{,]${label}="([^"]*)"`, 'g'))].map(([, name]) => name),
-    )
+    const names = new Set(seriesOf(page).map((line) => guestOf(line, label)))
+    names.delete(undefined)
     if (names.size >= guests) return page
     if (Date.now() > deadline) {
       throw new Error(`expected ${guests} guests on the page, got ${names.size}`)

@@ -3,6 +3,7 @@ import type { Cost } from '../duel.ts'
 import { seriesOf } from '../exporter.ts'
 import type { PartResult, Target } from '../part.ts'
 import { aligned } from '../table.ts'
+import { guestOf } from './names.ts'
 
 /** A number of idle guests, seen by kvmio and by libvirt's exporter. */
 export interface Measured {
@@ -77,9 +78,9 @@ function perGuestTable(measured: readonly Measured[]): string {
 }
 
 function seriesPerGuest({ guests, pages }: Measured): [kvmio: number, peer: number] {
-  const count = (page: string, label: RegExp) =>
-    seriesOf(page).filter((line) => label.test(line)).length / guests
-  return [count(pages[0], /[{,]vm="/), count(pages[1], /[{,]domain="/)]
+  const count = (page: string, label: string) =>
+    seriesOf(page).filter((line) => guestOf(line, label) !== undefined).length / guests
+  return [count(pages[0], 'vm'), count(pages[1], 'domain')]
 }
 
 function targetsOf(measured: readonly Measured[]): Target[] {

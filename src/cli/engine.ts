@@ -15,6 +15,7 @@ import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
 import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
+import { HangGuard } from '../lib/hang-guard.ts'
 import type { Log } from '../lib/log.ts'
 import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
@@ -58,6 +59,7 @@ export class Engine {
   readonly journal: Journal
   readonly hierarchy: IoHierarchy | undefined
   readonly sampler: Sampler
+  readonly guard = new HangGuard()
   readonly memory: ProcessReader<ProportionalMemory>
   readonly descriptors: ProcessReader<Descriptors>
   readonly images: ImageReader
@@ -118,9 +120,10 @@ export class Engine {
     }
     const vms = () => this.vms()
     const { procRoot, sysRoot } = options
-    this.memory = createMemoryReader({ procRoot, vms, onError })
-    this.descriptors = createDescriptorReader({ procRoot, vms, onError })
-    this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), onError })
+    const reading = { guard: this.guard, onError }
+    this.memory = createMemoryReader({ procRoot, vms, ...reading })
+    this.descriptors = createDescriptorReader({ procRoot, vms, ...reading })
+    this.images = createImageReader({ sysRoot, vms, tiers: () => this.tiers(), ...reading })
     this.sampler = new Sampler({
       procRoot: options.procRoot,
       hierarchy,

@@ -7,7 +7,7 @@ import type { Probing } from '../host/probing.ts'
 import { findStorageClasses, type StorageClass } from '../host/storage-classes.ts'
 import { codeOf, UsageError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
-import { countQemus } from '../source/qemu-processes.ts'
+import { hasQemus } from '../source/qemu-processes.ts'
 import { createHostProbing } from './host-probes.ts'
 import type { CommonOptions } from './options.ts'
 
@@ -41,7 +41,7 @@ export async function init({ configFile, target = configFile, force }: InitOptio
     buses: (await those(probing, 'bus', BUSES)).slice(0, COMPARED),
     formats: await those(probing, 'format', FORMATS),
     balloon: await has(probing, ['balloon']),
-    foreignVms: await countQemus(PROC),
+    foreignVms: await hasQemus(PROC),
     volumeGroups: root && (await has(probing, ['tier volumeGroup'])) ? await volumeGroups() : [],
   })
   parseConfig(text, file) // what is written is a config that check accepts, or nothing is

@@ -12,6 +12,8 @@ export interface PageRequest {
   collect: readonly string[]
   exclude: readonly string[]
   timeoutMs: number
+  /** Aborted when nobody waits for the page any more. */
+  signal?: AbortSignal
 }
 
 /** Makes the function that answers a scrape: reads every source now and renders what it saw. */
@@ -20,7 +22,7 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
   const collectors = createCollectors().filter(({ name }) => options.collectors.has(name))
   const showsDevice = deviceFilter(options)
   for (const { name } of collectors) own.inc(m.scrapeErrors, { collector: name }, 0)
-  return async ({ collect, exclude, timeoutMs }) => {
+  return async ({ collect, exclude, timeoutMs, signal }) => {
     const chosen = ({ name }: Collector) =>
       collect.length > 0 ? collect.includes(name) : !exclude.includes(name)
     const samples = await collectAll(collectors.filter(chosen), {
@@ -38,7 +40,9 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
       iostat: engine.iostat,
       hierarchy: engine.hierarchy,
       showsDevice,
+      guard: engine.guard,
       timeoutMs,
+      signal,
       onError(collector, error) {
         own.inc(m.scrapeErrors, { collector })
         log.debug({ collector, err: error }, 'a part of a scrape failed')

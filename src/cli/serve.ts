@@ -104,7 +104,9 @@ async function watchTiers(engine: Engine, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     for (const open of engine.openTiers()) {
       if (open.tier.unavailable !== undefined) continue
-      const reason = await checkTier(open)
+      // One that does not answer in time may yet be well: the collector of tiers tells of it.
+      const check = engine.guard.run(`tier ${open.tier.name}`, TIER_CHECK_MS, () => checkTier(open))
+      const reason = await check.catch(() => undefined)
       if (reason === undefined) continue
       open.tier.unavailable = reason
       engine.log.error(`tier ${open.tier.name} no longer works: ${reason}`)

@@ -11,7 +11,7 @@ export const cgroup: Collector = {
 
   async collect(scrape) {
     const { hierarchy } = scrape
-    if (!hierarchy) return []
+    if (!hierarchy || scrape.vms.length === 0) return []
     const stats = await readDiskstats(scrape.procRoot)
     const names = new Map(stats.map(({ major, minor, device }) => [`${major}:${minor}`, device]))
     // v1 counts a host-cached write for nobody, or for whoever flushes it: what is not known is not shown.

@@ -4,7 +4,7 @@ import { type Sample, sample } from '../metrics/family.ts'
 import type { ClientIo } from '../source/client-io.ts'
 import { readLlite } from '../source/llite.ts'
 import { readMountstats } from '../source/mountstats.ts'
-import { type Collector, collectEach, type Scrape } from './collector.ts'
+import { type Collector, collectEach, type Scrape, sourceTimeoutMs } from './collector.ts'
 
 /** What the clients of network filesystems did: they have no block device, and stand in for that layer. */
 export const client: Collector = {
@@ -13,7 +13,7 @@ export const client: Collector = {
   async collect(scrape) {
     const tiers = scrape.tiers.filter(({ mount }) => mount !== undefined)
     const isNfs = ({ filesystem }: Tier) => /^nfs4?$/.test(filesystem ?? '')
-    const nfs = tiers.some(isNfs) ? await readMountstats(scrape.procRoot) : undefined
+    const nfs = tiers.some(isNfs) ? await nfsIo(scrape) : undefined
     return await collectEach('client', tiers, scrape, async (tier) => {
       const io = isNfs(tier) ? nfs?.get(tier.mount!.point) : await lustreIo(tier, scrape)
       return io ? samplesOf(tier.name, io) : []
@@ -25,7 +25,17 @@ async function lustreIo(
   { filesystem, mount }: Tier,
   scrape: Scrape,
 ): Promise<ClientIo | undefined> {
-  return filesystem === 'lustre' ? await readLlite(mount!.source, scrape) : undefined
+  const { source } = mount!
+  if (filesystem !== 'lustre') return undefined
+  return await scrape.guard.run(`llite of ${source}`, sourceTimeoutMs(scrape), () =>
+    readLlite(source, scrape),
+  )
+}
+
+function nfsIo(scrape: Scrape): Promise<Map<string, ClientIo>> {
+  const { procRoot, guard } = scrape
+  const file = `${procRoot}/self/mountstats`
+  return guard.run(file, sourceTimeoutMs(scrape), () => readMountstats(procRoot))
 }
 
 function samplesOf(tier: string, io: ClientIo): Sample[] {

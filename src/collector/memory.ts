@@ -2,7 +2,7 @@ import type { Vm } from '../attribution/records.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
 import { readBalloon } from '../source/balloon.ts'
-import { type Collector, collectEach, type Scrape } from './collector.ts'
+import { type Collector, collectEach, type Scrape, sourceTimeoutMs } from './collector.ts'
 
 /** What each vm was given of memory, what its balloon leaves it, and what its qemu takes of the host's. */
 export const memory: Collector = {
@@ -23,11 +23,11 @@ export const memory: Collector = {
   },
 }
 
-async function balloonSamples(vm: Vm, { timeoutMs }: Scrape): Promise<Sample[]> {
+async function balloonSamples(vm: Vm, scrape: Scrape): Promise<Sample[]> {
   const { balloon, qmp } = vm
   if (!balloon || !qmp) return []
   const labels = { vm: vm.name }
-  const { actualBytes, guest } = await readBalloon(qmp, timeoutMs * 0.8)
+  const { actualBytes, guest } = await readBalloon(qmp, sourceTimeoutMs(scrape))
   return [
     sample(m.balloon.targetBytes, labels, balloon.targetBytes),
     sample(m.balloon.actualBytes, labels, actualBytes),

@@ -8,6 +8,8 @@ const ANSWER_MS = 100
  */
 export class OnceAsked<T> {
   readonly #answers = new Map<string, T | undefined>()
+  /** Ends when those that were asked last have had their moment. */
+  #moment: Promise<unknown> = Promise.resolve()
 
   /** Undefined while it has not answered, and when it could not. */
   of(name: string): T | undefined {
@@ -19,8 +21,12 @@ export class OnceAsked<T> {
     const wanted = new Set(names)
     for (const known of this.#answers.keys()) if (!wanted.has(known)) this.#answers.delete(known)
     const fresh = [...wanted].filter((name) => !this.#answers.has(name))
-    if (fresh.length === 0) return
-    const asked = fresh.map(async (name) => {
+    if (fresh.length > 0) this.#moment = this.#ask(fresh, read)
+    await this.#moment // a scrape beside the one that asked waits with it
+  }
+
+  async #ask(names: readonly string[], read: (name: string) => Promise<T>): Promise<void> {
+    const asked = names.map(async (name) => {
       this.#answers.set(name, undefined)
       const answer = await read(name)
       if (this.#answers.has(name)) this.#answers.set(name, answer)

@@ -1,8 +1,8 @@
 import type { Vm } from '../attribution/records.ts'
 import * as m from '../metrics/catalog.ts'
-import { type Sample, sample } from '../metrics/family.ts'
-import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
-import { type Collector, collectEach } from './collector.ts'
+import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
+import { type DriveStats, pollBlockStats } from '../source/blockstats.ts'
+import { type Collector, collectEach, sourceTimeoutMs } from './collector.ts'
 import { driveSamples } from './drive-samples.ts'
 
 /** What each vm asked of qemu. */
@@ -13,13 +13,16 @@ export const qmp: Collector = {
     const answered = new Set<string>()
     const samples = await collectEach('qmp', scrape.vms, scrape, async (vm) => {
       if (!vm.qmp) return []
-      const stats = await readBlockStats(vm.qmp, scrape.timeoutMs * 0.8)
+      const stats = await pollBlockStats(vm.qmp, sourceTimeoutMs(scrape))
       answered.add(vm.name)
       return vmSamples(vm, stats)
     })
     const asked = scrape.knownVms.filter(({ unasked }) => !unasked)
     const up = asked.map(({ name }) => sample(m.vmUp, { vm: name }, answered.has(name) ? 1 : 0))
-    return [...up, ...samples]
+    const answers = scrape.vms.flatMap(({ name, qmp }) =>
+      sampleIfGiven(m.vmLastAnswer, { vm: name }, qmp?.lastAnswerTime),
+    )
+    return [...up, ...answers, ...samples]
   },
 }
 

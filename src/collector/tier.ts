@@ -3,7 +3,7 @@ import * as m from '../metrics/catalog.ts'
 import { type Sample, sample, sampleIfGiven } from '../metrics/family.ts'
 import { readGroupSpace } from '../source/lvm.ts'
 import { readSpace, type Space } from '../source/mounts.ts'
-import { type Collector, collectEach } from './collector.ts'
+import { type Collector, collectEach, type Scrape, sourceTimeoutMs } from './collector.ts'
 
 /** The tiers: where they stand, what they may hold, and how full they are. */
 export const tier: Collector = {
@@ -11,7 +11,7 @@ export const tier: Collector = {
 
   async collect(scrape) {
     const { tiers, vms } = scrape
-    const space = await collectEach('tier', tiers, scrape, spaceSamples)
+    const space = await collectEach('tier', tiers, scrape, (tier) => spaceSamples(tier, scrape))
     const rest = tiers.flatMap((tier) => [
       ...infoSamples(tier),
       sample(m.tierVms, { tier: tier.name }, vms.filter(({ drives }) => isOn(drives, tier)).length),
@@ -48,9 +48,9 @@ function capacitySamples({
   ]
 }
 
-async function spaceSamples(tier: Tier): Promise<Sample[]> {
+async function spaceSamples(tier: Tier, scrape: Scrape): Promise<Sample[]> {
   const labels = { tier: tier.name }
-  const space = tier.unavailable === undefined ? await readTierSpace(tier) : undefined
+  const space = tier.unavailable === undefined ? await readTierSpace(tier, scrape) : undefined
   if (!space) return sampleIfGiven(m.tierSpace.size, labels, tier.sizeBytes)
   return [
     sample(m.tierSpace.size, labels, space.sizeBytes),
@@ -59,9 +59,17 @@ async function spaceSamples(tier: Tier): Promise<Sample[]> {
   ]
 }
 
-async function readTierSpace({ directory, volumeGroup }: Tier): Promise<Space | undefined> {
-  if (volumeGroup) return await readGroupSpace(volumeGroup.name, volumeGroup.thinPool)
-  if (directory === undefined) return undefined
+// statfs of a mount whose server is gone never returns.
+async function readTierSpace(tier: Tier, scrape: Scrape): Promise<Space | undefined> {
+  const { name, directory, volumeGroup } = tier
+  const read = volumeGroup
+    ? () => readGroupSpace(volumeGroup.name, volumeGroup.thinPool)
+    : directory !== undefined && (() => spaceOf(directory))
+  if (!read) return undefined
+  return await scrape.guard.run(`the space of tier ${name}`, sourceTimeoutMs(scrape), read)
+}
+
+async function spaceOf(directory: string): Promise<Space | undefined> {
   const space = await readSpace(directory)
   // Some network filesystems do not say: statfs(2) has zeros, and df a dash.
   return space.sizeBytes > 0 ? space : undefined

@@ -11,8 +11,8 @@ export interface FirstConfigParts {
   formats: readonly string[]
   /** Whether a guest with a balloon can be had. */
   balloon: boolean
-  /** How many vms run that kvmio did not start. */
-  foreignVms: number
+  /** Whether vms run that kvmio did not start. */
+  foreignVms: boolean
   /** LVM volume groups that are there; they are only named in comments. */
   volumeGroups: readonly string[]
 }
@@ -79,10 +79,10 @@ export function firstConfig(parts: FirstConfigParts): string {
   ].join('\n')
 }
 
-function discoveryLines(running: number): string[] {
-  const what = 'Vms that kvmio did not start, of libvirt, of Proxmox or by hand, are only looked at'
-  if (running === 0) return [`# ${what}.`, '# discovery: { qemu: true }']
-  return [`# ${what}: ${running} of them now.`, 'discovery: { qemu: true }']
+function discoveryLines(someRun: boolean): string[] {
+  const what =
+    '# Vms that kvmio did not start, of libvirt, of Proxmox or by hand, are looked at too.'
+  return [what, `${someRun ? '' : '# '}discovery: { qemu: true }`]
 }
 
 function placeLines({ name, directory, what, usable }: TierPlace): string[] {

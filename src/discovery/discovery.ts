@@ -1,5 +1,6 @@
-import { uniqueNames } from '../attribution/foreign-names.ts'
+import { managerOf, nameOf, uniqueNames } from '../attribution/foreign-names.ts'
 import type { Tier, Vm } from '../attribution/records.ts'
+import { type HostPlaces, readHostPlaces } from '../source/file-place.ts'
 import { isSameProcess, readProcStat } from '../source/proc.ts'
 import { parseQemuCommandLine } from '../source/qemu-command-line.ts'
 import { isQuestion, readPids, readQemuArguments } from '../source/qemu-processes.ts'
@@ -43,7 +44,10 @@ export class Discovery {
   readonly #found = new Map<number, Found>()
   /** Processes that are none, with how often they were looked at: what is forked is a qemu only when it has called exec. */
   readonly #others = new Map<number, number>()
+  #vms: Vm[] = []
   #tiers = new Map<string, Tier>()
+  /** Connections of vms that are forgotten. */
+  readonly #closing = new Set<Promise<void>>()
   #scans = 0
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
@@ -67,27 +71,31 @@ export class Discovery {
     clearTimeout(this.#timer)
     this.#timer = undefined
     await this.#running
-    await this.#forgetAll()
+    this.#forget(() => true)
+    await Promise.all(this.#closing)
   }
 
   /** Looks for qemus that have come and gone. */
   async scan(): Promise<void> {
     const { log, config } = this.#options
     try {
-      if (!config().qemu) await this.#forgetAll()
+      if (!config().qemu) this.#forget(() => true)
       else {
-        await this.#forgetEnded()
-        await this.#findNew()
+        const pids = new Set(await readPids(this.#options.procRoot))
+        this.#forget((pid) => !pids.has(pid))
+        await this.#findNew(pids)
         await this.#lookAtEach()
       }
-      this.#takeTiers()
+      this.#takeRecords()
     } catch (error) {
       log.warn({ err: error }, 'qemu processes could not be looked for')
     }
   }
 
   vms(): Vm[] {
-    return this.#records().map(({ vm }) => vm)
+    const own = this.#options.ownNames()
+    if (this.#vms.some(({ name }) => own.has(name))) this.#takeRecords()
+    return this.#vms
   }
 
   /** Those that are not in the config, and have a vm on them. */
@@ -100,18 +108,9 @@ export class Discovery {
     return uniqueNames(processes, this.#options.ownNames())
   }
 
-  #records() {
-    const names = this.#names()
-    const configured = this.#options.tiers()
-    return [...this.#found].map(([pid, { vm }]) => vm.record(names.get(pid)!, configured))
-  }
-
-  async #findNew(): Promise<void> {
-    const { procRoot } = this.#options
+  async #findNew(pids: ReadonlySet<number>): Promise<void> {
     if (this.#scans % SCANS_BETWEEN === 0) this.#others.clear()
-    const pids = await readPids(procRoot)
-    const present = new Set(pids)
-    for (const pid of this.#others.keys()) if (!present.has(pid)) this.#others.delete(pid)
+    for (const pid of this.#others.keys()) if (!pids.has(pid)) this.#others.delete(pid)
     for (const pid of pids) {
       const looks = this.#others.get(pid) ?? 0
       if (looks < 2 && !this.#found.has(pid) && !(await this.#find(pid)))
@@ -127,15 +126,14 @@ export class Discovery {
     if (!stat) return false
     const { startTicks } = stat
     const process = { pid, startTicks, argv, line: parseQemuCommandLine(argv) }
-    const vm = new ForeignVm(process, this.#options)
-    this.#found.set(pid, { vm, looks: 0 })
-    const { name, manager } = vm.record(uniqueNames([process], new Set()).get(pid)!, []).vm
-    log.info(`found vm ${name} of ${manager}: pid ${pid}`)
+    this.#found.set(pid, { vm: new ForeignVm(process, this.#options), looks: 0 })
+    log.info(`found vm ${nameOf(process)} of ${managerOf(process)}: pid ${pid}`)
     return true
   }
 
   async #lookAtEach(): Promise<void> {
-    const { config } = this.#options
+    const { config, procRoot } = this.#options
+    let host: HostPlaces | undefined
     this.#scans += 1
     const names = this.#names()
     for (const [pid, found] of this.#found) {
@@ -143,33 +141,41 @@ export class Discovery {
       const isDue = (this.#scans + pid) % SCANS_BETWEEN === 0
       if (found.looks < FIRST_LOOKS || isDue) {
         found.looks += 1
-        await found.vm.look()
+        if (!(await this.#isStillThere(found.vm))) continue
+        host ??= await readHostPlaces(procRoot)
+        await found.vm.look(host)
       }
       await found.vm.keepQmp(socketOf(names.get(pid)!, config().qmp))
     }
   }
 
-  async #forgetEnded(): Promise<void> {
-    const { procRoot } = this.#options
-    for (const [pid, { vm }] of this.#found) {
-      if (!(await isSameProcess(procRoot, pid, vm.process.startTicks))) await this.#forget(pid, vm)
+  /** Another process may have its pid, and one that has ended may not have been waited for. */
+  async #isStillThere({ process }: ForeignVm): Promise<boolean> {
+    const { pid, startTicks } = process
+    const isThere = await isSameProcess(this.#options.procRoot, pid, startTicks)
+    if (!isThere) this.#forget((other) => other === pid)
+    return isThere
+  }
+
+  /** What is forgotten is gone from the next page whole. */
+  #forget(which: (pid: number) => boolean): void {
+    const gone = [...this.#found].filter(([pid]) => which(pid))
+    if (gone.length === 0) return
+    for (const [pid, { vm }] of gone) {
+      this.#found.delete(pid)
+      const closing = vm.close().finally(() => this.#closing.delete(closing))
+      this.#closing.add(closing)
     }
+    this.#takeRecords()
   }
 
-  async #forgetAll(): Promise<void> {
-    for (const [pid, { vm }] of this.#found) await this.#forget(pid, vm)
-    this.#others.clear()
-    this.#tiers.clear()
-  }
-
-  async #forget(pid: number, vm: ForeignVm): Promise<void> {
-    this.#found.delete(pid)
-    await vm.close()
-  }
-
-  #takeTiers(): void {
+  #takeRecords(): void {
+    const names = this.#names()
+    const configured = this.#options.tiers()
+    const records = [...this.#found].map(([pid, { vm }]) => vm.record(names.get(pid)!, configured))
+    this.#vms = records.map(({ vm }) => vm)
     const before = this.#tiers
-    const found = this.#records().flatMap(({ tiers }) => tiers.filter((tier) => tier.found))
+    const found = records.flatMap(({ tiers }) => tiers.filter((tier) => tier.found))
     this.#tiers = new Map(found.map((tier) => [tier.name, before.get(tier.name) ?? tier]))
     for (const [name, tier] of this.#tiers) if (!before.has(name)) this.#options.onTier(tier)
   }

@@ -1,5 +1,6 @@
 import { access, readlink, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { drivesOf, type ForeignDrive } from '../attribution/foreign-drives.ts'
 import { type ForeignProcess, managerOf, nameOf } from '../attribution/foreign-names.ts'
 import { tierOf } from '../attribution/image-tier.ts'
@@ -8,7 +9,7 @@ import type { Drive, Tier, Vm } from '../attribution/records.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { IoHierarchy } from '../source/cgroup.ts'
-import { type FilePlace, FilePlaces } from '../source/file-place.ts'
+import { type FilePlace, FilePlaces, type HostPlaces } from '../source/file-place.ts'
 import { type OpenFile, readOpenFiles } from '../source/open-files.ts'
 import { findOwnCgroup } from '../source/process-cgroup.ts'
 import { KeptQmp } from './kept-qmp.ts'
@@ -21,6 +22,8 @@ export interface ForeignVmContext {
   /** Milliseconds of a monotonic clock. */
   now(): number
 }
+
+const LOOK_MS = 2_000
 
 /** A drive whose image's place is known, as far as it is. */
 interface PlacedDrive {
@@ -36,6 +39,7 @@ export class ForeignVm {
   #drives: PlacedDrive[] = []
   #accelerator: string
   #cgroup: string | undefined
+  #looking: Promise<void> | undefined
   #qmp: KeptQmp | undefined
 
   constructor(process: ForeignProcess, context: ForeignVmContext) {
@@ -44,10 +48,19 @@ export class ForeignVm {
     this.#accelerator = acceleratorOf(process)
   }
 
-  /** Reads what may change: the files that are open, the cgroup. What cannot be read is absent, and told once. */
-  async look(): Promise<void> {
-    await this.#try('its open files, so its drives', () => this.#readDrives())
-    await this.#try('its cgroup', () => this.#readCgroup())
+  /**
+   * Reads what may change: the files that are open, the cgroup. What cannot be read is absent, and told once. What does not
+   * answer, as a link to a server that has gone, is waited for by nobody else.
+   */
+  async look(host: HostPlaces): Promise<void> {
+    if (this.#looking) return
+    this.#looking = this.#readAll(host).finally(() => {
+      this.#looking = undefined
+    })
+    const given = new AbortController()
+    const late = sleep(LOOK_MS, undefined, { signal: given.signal }).catch(() => {})
+    await Promise.race([this.#looking, late])
+    given.abort()
   }
 
   /** Keeps a connection to a QMP socket that is there, and to none when no path is given. */
@@ -73,7 +86,6 @@ export class ForeignVm {
   record(name: string, configured: readonly Tier[]): { vm: Vm; tiers: Tier[] } {
     const { pid, line } = this.process
     const placed = this.#drives.map((drive) => onTier(drive, configured))
-    const qmp = this.#qmp?.open
     const vm: Vm = {
       name,
       manager: managerOf(this.process),
@@ -82,11 +94,12 @@ export class ForeignVm {
       drives: placed.map(({ drive }) => drive),
       pid,
       adopted: true,
-      ...(qmp ? { qmp } : {}),
       ...(line.memoryBytes === undefined ? {} : { memoryBytes: line.memoryBytes }),
       ...(this.#cgroup === undefined ? {} : { cgroup: this.#cgroup }),
       guestDisks: () => [],
     }
+    // It comes and goes by itself.
+    Object.defineProperty(vm, 'qmp', { enumerable: true, get: () => this.#qmp?.open })
     return { vm, tiers: placed.flatMap(({ tier }) => tier ?? []) }
   }
 
@@ -94,14 +107,19 @@ export class ForeignVm {
     await this.#qmp?.close()
   }
 
-  async #readDrives(): Promise<void> {
+  async #readAll(host: HostPlaces): Promise<void> {
+    await this.#try('its open files, so its drives', () => this.#readDrives(host))
+    await this.#try('its cgroup', () => this.#readCgroup())
+  }
+
+  async #readDrives(host: HostPlaces): Promise<void> {
     const { procRoot, sysRoot } = this.#context
     const { pid, line } = this.process
     const { files, hasKvmVm } = await readOpenFiles(procRoot, pid)
     // The kernel knows better than the command line, by which qemu may have fallen back to another.
     if (hasKvmVm) this.#accelerator = 'kvm'
     const paths = await resolvePaths(procRoot, pid, imagePaths(line), files)
-    const places = await FilePlaces.read(procRoot, sysRoot, pid)
+    const places = await FilePlaces.read({ procRoot, sysRoot }, pid, host)
     const drives = drivesOf(line, files, (path) => paths.get(path) ?? path)
     this.#drives = await Promise.all(
       drives.map(async (drive) => ({ drive, place: await places.of(drive.file) })),

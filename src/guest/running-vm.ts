@@ -252,11 +252,11 @@ export class RunningVm {
   }
 
   async #checkProcess(): Promise<void> {
+    if (this.record.qmp.isOpen) return // qemu holds its end of it as long as it lives
     const { procRoot } = this.#context
     if (!(await isSameProcess(procRoot, this.#process.pid, this.#process.startTicks))) {
       throw new KvmioError(await endingOf(this.plan, this.#process))
     }
-    if (this.record.qmp.isOpen) return
     this.#context.log.warn({ vm: this.plan.name }, 'QMP connection lost, connecting again')
     const qmp = await Qmp.connect({
       name: `vm ${this.plan.name}`,

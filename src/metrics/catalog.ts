@@ -222,7 +222,7 @@ export const driveImage = {
   allocatedBytes: gauge(
     'drive_image_allocated_bytes',
     ['vm', 'drive', 'depth'],
-    'What the image takes of its tier, without those under it: the blocks of a file, a volume whole, of a thin one what is written (every 15 s).',
+    'What the image takes where it lies: the blocks of a file, a volume whole, of a thin one what is written (every 15 s). Images of a depth above 0 may be under several drives.',
   ),
   fileBytes: gauge(
     'drive_image_file_bytes',
@@ -499,6 +499,11 @@ export const vmUp = gauge(
   'vm_up',
   ['vm'],
   '1 while the qemu process runs and answers, 0 when it does not; absent where no QMP socket of the vm is named, for then nobody has asked.',
+)
+export const vmLastAnswer = gauge(
+  'vm_last_answer_time_seconds',
+  ['vm'],
+  'When the qemu process last answered anything over QMP, Unix time: how fresh its figures are.',
 )
 export const vmOutcome = gauge(
   'vm_outcome',

@@ -1,5 +1,7 @@
 import { basename } from 'node:path'
-import type { Drive, Tier, Vm } from '../attribution/records.ts'
+import type { Backend, Drive, Tier, Vm } from '../attribution/records.ts'
+import { DeadlineError } from '../lib/errors.ts'
+import { HangGuard } from '../lib/hang-guard.ts'
 import { readDeviceSize, readFileSize, readQcow2Size } from '../source/image-size.ts'
 import { type LogicalVolume, readLogicalVolumes } from '../source/lvm.ts'
 import { PacedReader, type PacedReaderOptions } from './paced-reader.ts'
@@ -14,30 +16,50 @@ export interface ImageSize {
   fileBytes?: number
 }
 
-export interface ImageReaderOptions
-  extends Pick<PacedReaderOptions<string, Drive, ImageSize>, 'onError' | 'now'> {
-  sysRoot: string
-  vms(): readonly Pick<Vm, 'name' | 'pid' | 'drives'>[]
-  tiers(): readonly Pick<Tier, 'name' | 'kind' | 'volumeGroup'>[]
+/** One image of a drive: its own, or one of those under it. */
+interface Image {
+  backend: Backend
+  format: string
+  /** As the guest sees it, where that is known without a look. */
+  sizeBytes?: number
+  /** The name of the drive's tier. */
+  tier: string
 }
 
-export type ImageReader = PacedReader<string, Drive, ImageSize>
+export interface ImageReaderOptions
+  extends Pick<PacedReaderOptions<string, Image, ImageSize>, 'onError' | 'now'> {
+  sysRoot: string
+  /** What may hang is read under its eyes. */
+  guard?: HangGuard
+  vms(): readonly Pick<Vm, 'name' | 'pid' | 'drives'>[]
+  tiers(): readonly ImageTier[]
+  /** The logical volumes of a group; what lvs says by default. */
+  readVolumes?: Volumes
+}
+
+type ImageTier = Pick<Tier, 'name' | 'kind' | 'volumeGroup' | 'found'>
+
+export type ImageReader = PacedReader<string, Image, ImageSize>
 
 const PACE_MS = 15_000
 // lvs may have to wait for its lock.
 const DEADLINE_MS = 5_000
 
-/** How large the image of each drive is: where its filesystem hangs, no scrape does. */
+/** How large the images of each drive are: where their filesystem hangs, no scrape does. */
 export function createImageReader(options: ImageReaderOptions): ImageReader {
   const { sysRoot, vms, tiers, onError, now = () => performance.now() } = options
-  const volumes = sharedVolumes(now)
+  const { guard = new HangGuard() } = options
+  const volumes = shared(options.readVolumes ?? readLogicalVolumes, now)
   return new PacedReader({
     source: 'image',
-    items: () =>
-      new Map(vms().flatMap((vm) => vm.drives.map((drive) => [imageKey(vm, drive), drive]))),
-    read: (drive: Drive) => {
-      const tier = tiers().find(({ name }) => name === drive.tier)
-      return readImageSize(drive, tier, sysRoot, volumes)
+    items: () => new Map(vms().flatMap((vm) => vm.drives.flatMap((drive) => imagesOf(vm, drive)))),
+    read: async (image: Image) => {
+      const tier = tiers().find(({ name }) => name === image.tier)
+      // Many images may lie on a server that has gone: one of them waits for it.
+      const place = `an image of tier ${image.tier}`
+      if (guard.underWay.includes(place)) throw new DeadlineError(`${place} has not answered yet`)
+      const read = () => readImageSize(image, tier, sysRoot, volumes)
+      return guard.run(place, Number.POSITIVE_INFINITY, read)
     },
     paceMs: PACE_MS,
     deadlineMs: DEADLINE_MS,
@@ -46,28 +68,38 @@ export function createImageReader(options: ImageReaderOptions): ImageReader {
   })
 }
 
-/** What the image of a drive is read under. */
-export function imageKey({ name, pid }: Pick<Vm, 'name' | 'pid'>, drive: Drive): string {
-  return `${name} ${pid} ${drive.name}`
+/** What an image of a drive is read under; depth 0 is its own, the next ones lie under it. */
+export function imageKey(
+  { name, pid }: Pick<Vm, 'name' | 'pid'>,
+  drive: Pick<Drive, 'name'>,
+  depth: number,
+): string {
+  return `${name} ${pid} ${drive.name} ${depth}`
+}
+
+function imagesOf(vm: Pick<Vm, 'name' | 'pid'>, drive: Drive): [string, Image][] {
+  const { backend, format, sizeBytes, tier, backingImages = [] } = drive
+  const images = [{ backend, format, sizeBytes }, ...backingImages]
+  return images.map((image, depth) => [imageKey(vm, drive, depth), { ...image, tier }])
 }
 
 type Volumes = (group: string) => Promise<LogicalVolume[]>
 
 /** One answer of lvs for all drives whose turn it is. */
-function sharedVolumes(now: () => number): Volumes {
+function shared(read: Volumes, now: () => number): Volumes {
   const answers = new Map<string, { at: number; volumes: Promise<LogicalVolume[]> }>()
   return (group) => {
     const last = answers.get(group)
     if (last && now() - last.at < PACE_MS / 2) return last.volumes
-    const volumes = readLogicalVolumes(group)
+    const volumes = read(group)
     answers.set(group, { at: now(), volumes })
     return volumes
   }
 }
 
 async function readImageSize(
-  { backend, format, sizeBytes }: Drive,
-  tier: Pick<Tier, 'kind' | 'volumeGroup'> | undefined,
+  { backend, format, sizeBytes }: Image,
+  tier: ImageTier | undefined,
   sysRoot: string,
   volumes: Volumes,
 ): Promise<ImageSize> {
@@ -90,12 +122,13 @@ async function readImageSize(
 async function allocatedOf(
   path: string,
   deviceBytes: number,
-  tier: Pick<Tier, 'kind' | 'volumeGroup'> | undefined,
+  tier: ImageTier | undefined,
   volumes: Volumes,
 ): Promise<number | undefined> {
   const group = tier?.volumeGroup
-  if (group?.thinPool === undefined)
-    return group || tier?.kind === 'device' ? deviceBytes : undefined
+  if (!group) return tier?.kind === 'device' ? deviceBytes : undefined
+  const mayBeThin = group.thinPool !== undefined || tier.found
+  if (!mayBeThin) return deviceBytes
   const volume = (await volumes(group.name)).find(({ name }) => name === basename(path))
-  return volume?.written === undefined ? undefined : Math.round(volume.written * deviceBytes)
+  return volume && Math.round((volume.written ?? 1) * deviceBytes)
 }

@@ -1,4 +1,5 @@
 import type { Vm } from '../attribution/records.ts'
+import { HangGuard } from '../lib/hang-guard.ts'
 import { type Descriptors, readDescriptors } from '../source/descriptors.ts'
 import { type ProportionalMemory, readProportionalMemory } from '../source/smaps.ts'
 import { PacedReader, type PacedReaderOptions } from './paced-reader.ts'
@@ -6,6 +7,8 @@ import { PacedReader, type PacedReaderOptions } from './paced-reader.ts'
 export interface ProcessReaderOptions
   extends Pick<PacedReaderOptions<number, number, never>, 'onError' | 'now'> {
   procRoot: string
+  /** What may hang is read under its eyes. */
+  guard?: HangGuard
   vms(): readonly Pick<Vm, 'pid'>[]
 }
 
@@ -28,13 +31,13 @@ export function createDescriptorReader(options: ProcessReaderOptions): ProcessRe
 
 function createReader<T>(
   source: string,
-  { vms, onError, now }: ProcessReaderOptions,
+  { vms, guard = new HangGuard(), onError, now }: ProcessReaderOptions,
   read: (pid: number) => Promise<T>,
 ): ProcessReader<T> {
   return new PacedReader({
     source,
     items: () => new Map(vms().map(({ pid }) => [pid, pid])),
-    read,
+    read: (pid) => guard.run(`${source} ${pid}`, Number.POSITIVE_INFINITY, () => read(pid)),
     paceMs: PACE_MS,
     onError,
     now,

@@ -1,6 +1,6 @@
 import type { Tier, Vm } from '../attribution/records.ts'
 import { Serial } from '../lib/serial.ts'
-import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
+import { type DriveStats, pollBlockStats } from '../source/blockstats.ts'
 import { type IoHierarchy, readCgroupIo } from '../source/cgroup.ts'
 import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.ts'
 import { accumulateDiskstat, type DiskTotal } from '../source/diskstats-accumulator.ts'
@@ -233,7 +233,7 @@ export class Sampler {
   async #readDrives(vm: Vm): Promise<{ drives?: DriveStats[]; at: number }> {
     if (!vm.qmp) return { at: this.#now() }
     try {
-      const drives = await readBlockStats(vm.qmp, QMP_DEADLINE_MS)
+      const drives = await pollBlockStats(vm.qmp, QMP_DEADLINE_MS)
       return { drives, at: this.#now() }
     } catch (error) {
       this.#options.onError('qmp', error)

@@ -29,11 +29,11 @@ export interface GuestMemory {
   majorFaults?: number
 }
 
-/** Asks a qemu that has the device for both halves at once: 0.6 ms each. */
+/** Asks a qemu that has the device for both halves at once: 0.6 ms each. One that hangs is waited for once. */
 export async function readBalloon(qmp: Qmp, timeoutMs?: number): Promise<BalloonState> {
   const [balloon, stats] = await Promise.all([
-    qmp.command('query-balloon', undefined, timeoutMs),
-    qmp.command('qom-get', { path: PATH, property: 'guest-stats' }, timeoutMs),
+    qmp.query('query-balloon', undefined, timeoutMs),
+    qmp.query('qom-get', { path: PATH, property: 'guest-stats' }, timeoutMs),
   ])
   const guest = parseGuestStats(stats)
   return { actualBytes: parseBalloon(balloon), ...(guest ? { guest } : {}) }

@@ -62,8 +62,13 @@ export interface StorageStats {
 }
 
 /** Asks one qemu for the counters of all its drives. */
-export async function readBlockStats(qmp: Qmp, timeoutMs?: number): Promise<DriveStats[]> {
-  return parseBlockStats(await qmp.command('query-blockstats', undefined, timeoutMs))
+export async function readBlockStats(qmp: Qmp): Promise<DriveStats[]> {
+  return parseBlockStats(await qmp.command('query-blockstats'))
+}
+
+/** The same for who asks again and again: a qemu that hangs is waited for once. */
+export async function pollBlockStats(qmp: Qmp, timeoutMs: number): Promise<DriveStats[]> {
+  return parseBlockStats(await qmp.query('query-blockstats', undefined, timeoutMs))
 }
 
 /** Entries without a qdev (no device is attached) are left out. */

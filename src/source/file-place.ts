@@ -36,58 +36,67 @@ export type FilePlace =
     }
   | { kind: 'device'; path: string; device: string; disk: string; sizeBytes: number }
 
+/** What of this host says where files lie; read once for all processes. */
+export interface HostPlaces {
+  mounts: readonly Mount[]
+  /** Names by MAJ:MIN. */
+  devices: ReadonlyMap<string, string>
+}
+
+interface Roots {
+  procRoot: string
+  sysRoot: string
+}
+
+export async function readHostPlaces(procRoot: string): Promise<HostPlaces> {
+  const [mounts, stats] = await Promise.all([readMounts(procRoot), readDiskstats(procRoot)])
+  const devices = stats.map(({ major, minor, device }) => [`${major}:${minor}`, device] as const)
+  return { mounts, devices: new Map(devices) }
+}
+
 /**
  * Finds the places of a process' open files. Nothing is asked of their filesystems, since a server that has gone would
  * not answer: the kernel itself says which mount an open file lies on.
  */
 export class FilePlaces {
-  readonly #procRoot: string
-  readonly #sysRoot: string
+  readonly #roots: Roots
   readonly #pid: number
   readonly #theirs: ReadonlyMap<number, Mount>
-  readonly #ours: readonly Mount[]
-  /** By MAJ:MIN. */
-  readonly #names: ReadonlyMap<string, string>
+  readonly #host: HostPlaces
 
   private constructor(
-    roots: { procRoot: string; sysRoot: string },
+    roots: Roots,
     pid: number,
     theirs: ReadonlyMap<number, Mount>,
-    ours: readonly Mount[],
-    names: ReadonlyMap<string, string>,
+    host: HostPlaces,
   ) {
-    this.#procRoot = roots.procRoot
-    this.#sysRoot = roots.sysRoot
+    this.#roots = roots
     this.#pid = pid
     this.#theirs = theirs
-    this.#ours = ours
-    this.#names = names
+    this.#host = host
   }
 
-  static async read(procRoot: string, sysRoot: string, pid: number): Promise<FilePlaces> {
-    const [theirs, ours, devices] = await Promise.all([
-      readMountsById(procRoot, pid),
-      readMounts(procRoot),
-      readDiskstats(procRoot),
-    ])
-    const names = devices.map(({ major, minor, device }) => [`${major}:${minor}`, device] as const)
-    return new FilePlaces({ procRoot, sysRoot }, pid, theirs, ours, new Map(names))
+  static async read(roots: Roots, pid: number, host: HostPlaces): Promise<FilePlaces> {
+    return new FilePlaces(roots, pid, await readMountsById(roots.procRoot, pid), host)
   }
 
   /** Undefined for what is no file and no block device, and for a file whose mount kvmio does not see. */
   async of(file: OpenFile): Promise<FilePlace | undefined> {
     if (file.path.startsWith('/dev/')) {
-      const found = await stat(join(this.#procRoot, String(this.#pid), 'fd', String(file.fd)), {
-        bigint: true,
-      })
+      const found = await stat(
+        join(this.#roots.procRoot, String(this.#pid), 'fd', String(file.fd)),
+        {
+          bigint: true,
+        },
+      )
       if (found.isBlockDevice()) return await this.#ofDevice(file.path, deviceNumber(found.rdev))
       if (!found.isFile()) return undefined
     }
     const theirs = this.#theirs.get(file.mountId)
-    const mount = theirs && sameFilesystem(file.path, theirs, this.#ours)
+    const mount = theirs && sameFilesystem(file.path, theirs, this.#host.mounts)
     if (!mount) return undefined
     const number = await blockDeviceUnder(mount)
-    const device = number === undefined ? undefined : this.#names.get(number)
+    const device = number === undefined ? undefined : this.#host.devices.get(number)
     const { mountPoint, source, filesystem } = mount
     const path = this.#reach(file.path, theirs)
     const place = { kind: 'filesystem' as const, path, mountPoint, source, filesystem }
@@ -96,14 +105,14 @@ export class FilePlaces {
 
   /** The same mount point of the same filesystem is taken for the same place. */
   #reach(path: string, { mountPoint, device }: Mount): string {
-    const isShared = this.#ours.some(
+    const isShared = this.#host.mounts.some(
       (mount) => mount.mountPoint === mountPoint && mount.device === device,
     )
-    return isShared ? path : join(this.#procRoot, String(this.#pid), 'root', path)
+    return isShared ? path : join(this.#roots.procRoot, String(this.#pid), 'root', path)
   }
 
   async #ofDevice(path: string, number: string): Promise<FilePlace | undefined> {
-    const volume = await readVolumeDevice(this.#sysRoot, number)
+    const volume = await readVolumeDevice(this.#roots.sysRoot, number)
     if (volume) {
       const { group, pool } = volume
       const [device, ...more] = volume.devices
@@ -115,9 +124,9 @@ export class FilePlaces {
         ...(device === undefined || more.length > 0 ? {} : { device }),
       }
     }
-    const name = this.#names.get(number)
+    const name = this.#host.devices.get(number)
     if (name === undefined) return undefined
-    const { device, disk } = await readDeviceFamily(this.#sysRoot, number)
+    const { device, disk } = await readDeviceFamily(this.#roots.sysRoot, number)
     const { sizeBytes } = device
     return { kind: 'device', path, device: name, disk: disk?.name ?? name, sizeBytes }
   }

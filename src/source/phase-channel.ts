@@ -1,5 +1,6 @@
 // What a guest writes on its second serial port, as qemu logs it (chardev logfile=). A line:
 // `kvmio SEQ UPTIME KIND REST`; SEQ counts from 1, UPTIME is the first value of the guest's /proc/uptime.
+import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { codeOf, ParseError } from '../lib/errors.ts'
 
@@ -206,9 +207,12 @@ function isDiskStat(text: string | undefined): text is string {
 
 async function readFrom(file: string, offset: number): Promise<Buffer> {
   try {
+    // Four times a second for each vm there is mostly nothing new. To open the file for that, or to have another thread
+    // ask, costs many times the question; the journal beside it is written without one too.
+    const size = statSync(file, { throwIfNoEntry: false })?.size
+    if (size === undefined || size <= offset) return Buffer.alloc(0)
     await using handle = await open(file, 'r')
-    const { size } = await handle.stat()
-    const length = Math.min(Math.max(size - offset, 0), CHUNK_BYTES)
+    const length = Math.min(size - offset, CHUNK_BYTES)
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, offset)
     return buffer.subarray(0, bytesRead)
   } catch (error) {

@@ -1,7 +1,7 @@
 // Reads /proc: https://docs.kernel.org/filesystems/proc.html, proc(5)
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, ParseError } from '../lib/errors.ts'
+import { readKernelText } from './kernel-text.ts'
 import { wholeNumber } from './whole-number.ts'
 
 /** /proc/PID/io: what a process caused, in bytes. */
@@ -17,7 +17,7 @@ export interface ProcIo {
 /** Needs the right to trace the process. */
 export async function readProcIo(procRoot: string, pid: number): Promise<ProcIo> {
   const file = join(procRoot, String(pid), 'io')
-  return parseProcIo(await readFile(file, 'utf8'), file)
+  return parseProcIo(await readKernelText(file), file)
 }
 
 export function parseProcIo(text: string, file = '/proc/PID/io'): ProcIo {
@@ -111,7 +111,7 @@ export interface ProcStatus {
 /** Whom a process runs as. */
 export async function readProcStatus(procRoot: string, pid: number): Promise<ProcStatus> {
   const file = join(procRoot, String(pid), 'status')
-  return parseProcStatus(await readFile(file, 'utf8'), file)
+  return parseProcStatus(await readKernelText(file), file)
 }
 
 export function parseProcStatus(text: string, file = '/proc/PID/status'): ProcStatus {
@@ -142,7 +142,7 @@ export interface Meminfo {
 /** The host's memory. */
 export async function readMeminfo(procRoot: string): Promise<Meminfo> {
   const file = join(procRoot, 'meminfo')
-  return parseMeminfo(await readFile(file, 'utf8'), file)
+  return parseMeminfo(await readKernelText(file), file)
 }
 
 export function parseMeminfo(text: string, file = '/proc/meminfo'): Meminfo {
@@ -166,7 +166,7 @@ export interface HostCpu {
 /** The host's processors. */
 export async function readHostCpu(procRoot: string): Promise<HostCpu> {
   const file = join(procRoot, 'stat')
-  return parseHostCpu(await readFile(file, 'utf8'), file)
+  return parseHostCpu(await readKernelText(file), file)
 }
 
 export function parseHostCpu(text: string, file = '/proc/stat'): HostCpu {
@@ -189,7 +189,7 @@ const MODES = ['user', 'nice', 'system', 'idle', 'iowait', 'irq', 'softirq', 'st
 
 async function readOnlyStat(procRoot: string, pid: number): Promise<ProcStat> {
   const file = join(procRoot, String(pid), 'stat')
-  return parseProcStat(await readFile(file, 'utf8'), file)
+  return parseProcStat(await readKernelText(file), file)
 }
 
 function kilobytes(text: string, key: string, file: string): number {

@@ -27,11 +27,11 @@ export async function readQemuArguments(
   return isQemu ? argv : undefined
 }
 
-/** How many vms this host runs. */
-export async function countQemus(procRoot: string): Promise<number> {
+/** Whether this host runs a vm. */
+export async function hasQemus(procRoot: string): Promise<boolean> {
   const pids = await readPids(procRoot)
   const all = await Promise.all(pids.map((pid) => readQemuArguments(procRoot, pid)))
-  return all.filter((argv) => argv && !isQuestion(argv)).length
+  return all.some((argv) => argv && !isQuestion(argv))
 }
 
 /** What it is asked ends it: `-device help`, or a machine that is none for QMP alone. */

@@ -24,11 +24,19 @@ interface Pending {
   command: string
   resolve(value: unknown): void
   reject(error: Error): void
-  timer: NodeJS.Timeout
+  timer?: NodeJS.Timeout
 }
 
-// query-blockstats with 30 drives is 60 kB; what is larger by far is not QMP.
-const MAX_LINE = 8 * 2 ** 20
+/** A state that was asked for and has not come yet. */
+interface Question {
+  command: string
+  /** Milliseconds of a monotonic clock. */
+  at: number
+  answer: Promise<unknown>
+}
+
+// query-blockstats with 30 drives is 60 kB; whoever sends this much and answers nothing does not speak QMP.
+const MAX_UNANSWERED = 8 * 2 ** 20
 
 const CLOSED_BY_QEMU = 'the QMP socket was closed by qemu'
 // How a qemu that ends shows while something is still on its way to it.
@@ -43,9 +51,13 @@ export class Qmp {
   readonly #listeners = new Set<(event: QmpEvent) => void>()
   readonly #greeting = Promise.withResolvers<void>()
   readonly #closed = Promise.withResolvers<QmpError>()
+  /** By command and arguments, the oldest first. */
+  readonly #questions = new Map<string, Question>()
   #lastId = 0
   #partial: string[] = []
-  #partialLength = 0
+  /** Characters that came since the last answer. */
+  #unanswered = 0
+  #lastAnswerTime: number | undefined
   #failure: QmpError | undefined
 
   private constructor(socket: Socket, { name, path, timeoutMs = 3_000 }: QmpOptions) {
@@ -72,6 +84,7 @@ export class Qmp {
     }, timeoutMs)
     try {
       await qmp.#greeting.promise
+      clearTimeout(timer)
       await qmp.command('qmp_capabilities')
     } catch (error) {
       qmp.close()
@@ -91,6 +104,11 @@ export class Qmp {
     return this.#failure === undefined
   }
 
+  /** When it last answered anything, Unix seconds. */
+  get lastAnswerTime(): number | undefined {
+    return this.#lastAnswerTime
+  }
+
   /** Sends a command and waits for its answer; throws on qemu's error, a lost connection, or after the deadline. */
   command<T = unknown>(
     command: string,
@@ -98,21 +116,37 @@ export class Qmp {
     timeoutMs = this.#timeoutMs,
   ): Promise<T> {
     if (this.#failure) return Promise.reject(this.#failure)
-    const id = ++this.#lastId
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id)
-        reject(
-          new DeadlineError(`${this.#name}: no answer to QMP ${command} in ${timeoutMs / 1000} s`),
-        )
+        reject(this.#late(command, timeoutMs))
       }, timeoutMs)
-      this.#pending.set(id, {
-        command,
-        resolve: resolve as (value: unknown) => void,
-        reject,
-        timer,
-      })
-      this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
+      const settle = { resolve: resolve as (value: unknown) => void, reject }
+      const id = this.#send(command, args, { command, ...settle, timer })
+    })
+  }
+
+  /**
+   * Asks for a state, as is done again and again. A question is put once: who asks the same while it is unanswered gets
+   * its answer too. And time runs from the oldest question that is unanswered: a qemu that hangs is waited for once, has
+   * no questions heaped up in its socket, and counts as silent at once until it answers.
+   */
+  query<T = unknown>(
+    command: string,
+    args?: Record<string, unknown>,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<T> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    const now = performance.now()
+    const [oldest] = this.#questions.values()
+    const leftMs = oldest ? oldest.at + timeoutMs - now : timeoutMs
+    if (oldest && leftMs <= 0) return Promise.reject(this.#late(oldest.command, now - oldest.at))
+    const key = args ? command + JSON.stringify(args) : command
+    const { answer } = this.#questions.get(key) ?? this.#ask(key, command, args, now)
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => reject(this.#late(command, leftMs)), leftMs)
+      const settle = answer as Promise<T>
+      settle.then(resolve, reject).finally(() => clearTimeout(timer))
     })
   }
 
@@ -127,19 +161,44 @@ export class Qmp {
     this.#fail('the connection was closed')
   }
 
+  #ask(
+    key: string,
+    command: string,
+    args: Record<string, unknown> | undefined,
+    at: number,
+  ): Question {
+    const { promise: answer, resolve, reject } = Promise.withResolvers<unknown>()
+    const settled = () => this.#questions.delete(key)
+    answer.then(settled, settled)
+    const question = { command, at, answer }
+    this.#questions.set(key, question)
+    this.#send(command, args, { command, resolve, reject })
+    return question
+  }
+
+  #send(command: string, args: Record<string, unknown> | undefined, pending: Pending): number {
+    const id = ++this.#lastId
+    this.#pending.set(id, pending)
+    this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
+    return id
+  }
+
+  #late(command: string, afterMs: number): DeadlineError {
+    const seconds = Math.round(afterMs) / 1000
+    return new DeadlineError(`${this.#name}: no answer to QMP ${command} in ${seconds} s`)
+  }
+
   #receive(chunk: string): void {
+    this.#unanswered += chunk.length
     // A long answer comes in many chunks: joined once, when its newline is here.
     this.#partial.push(chunk)
-    this.#partialLength += chunk.length
-    if (!chunk.includes('\n')) {
-      if (this.#partialLength > MAX_LINE)
-        this.#fail(`sent more than ${MAX_LINE} characters without a newline`)
-      return
+    if (chunk.includes('\n')) {
+      const lines = this.#partial.join('').split('\n')
+      this.#partial = [lines.pop() ?? '']
+      for (const line of lines) if (line.trim() !== '') this.#take(line)
     }
-    const lines = this.#partial.join('').split('\n')
-    this.#partial = [lines.pop() ?? '']
-    this.#partialLength = this.#partial[0]?.length ?? 0
-    for (const line of lines) if (line.trim() !== '') this.#take(line)
+    if (this.#unanswered > MAX_UNANSWERED)
+      this.#fail(`sent more than ${MAX_UNANSWERED} characters that answer nothing`)
   }
 
   #take(line: string): void {
@@ -162,6 +221,8 @@ export class Qmp {
     if (!pending) return // its deadline has passed
     this.#pending.delete(Number(message.id))
     clearTimeout(pending.timer)
+    this.#unanswered = 0
+    this.#lastAnswerTime = Date.now() / 1000
     if ('return' in message) {
       pending.resolve(message.return)
       return

@@ -42,11 +42,21 @@ export interface BlockDevice {
   backingFile?: string
 }
 
-/** All block devices and how they stand on one another; an attribute that cannot be read costs only itself. */
-export async function readBlockDevices(sysRoot: string): Promise<BlockDevice[]> {
+/**
+ * All block devices and how they stand on one another; an attribute that cannot be read costs only itself. `attend` sees
+ * to the reading of each disk and its partitions, by their folder.
+ */
+export async function readBlockDevices(
+  sysRoot: string,
+  attend: (folder: string, read: () => Promise<BlockDevice[]>) => Promise<BlockDevice[]> = (
+    _folder,
+    read,
+  ) => read(),
+): Promise<BlockDevice[]> {
   const root = join(sysRoot, 'block')
   const names = await readdir(root)
-  const found = (await Promise.all(names.map((name) => readDisk(root, name)))).flat()
+  const read = (name: string) => attend(join(root, name), () => readDisk(root, name))
+  const found = (await Promise.all(names.map(read))).flat()
   const devices = found.map((device) => ({
     ...device,
     parents: [...device.parents, ...pathsOf(device.name, found)],

@@ -1,8 +1,7 @@
 import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Express } from 'express'
 import { codeOf, KvmioError, messageOf, UsageError } from '../lib/errors.ts'
 
 /** Longer than the usual scrape intervals, so that Prometheus finds its connection still open. */
@@ -18,7 +17,10 @@ export interface Listening {
 }
 
 /** Serves the app at `127.0.0.1:10177`, `[::1]:10177`, or `:10177` for every address of the host; port 0 for any free one. */
-export async function listen(app: Express, { address }: { address: string }): Promise<Listening> {
+export async function listen(
+  app: RequestListener,
+  { address }: { address: string },
+): Promise<Listening> {
   const { host, port } = parseAddress(address)
   const server = createServer(app)
   server.keepAliveTimeout = KEEP_ALIVE_MS

@@ -13,11 +13,12 @@ async function engineOf(
   more: { collectors?: readonly string[]; vms?: ReturnType<typeof vm>[] } = {},
 ) {
   const { collectors = COLLECTOR_NAMES, vms = [] } = more
-  const { procRoot, sysRoot, sampler, journal, hierarchy } = await scrapeOf(t)
+  const scrape = await scrapeOf(t)
+  const { procRoot, sysRoot } = scrape
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
-  const unread = { of: () => undefined }
   const engine = {
+    ...scrape,
     options: { procRoot, sysRoot, collectors: new Set(collectors) },
     own: createOwnMetrics(),
     log: createLog({ level: 'debug', format: 'json', destination }),
@@ -26,7 +27,6 @@ async function engineOf(
     tiers: () => [],
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
-    ...{ sampler, journal, hierarchy, memory: unread, descriptors: unread, images: unread },
   } as unknown as Engine
   return { page: createPage(engine), lines }
 }

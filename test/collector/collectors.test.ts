@@ -218,7 +218,7 @@ t.test('a vm whose qemu hangs costs its own series, within the scrape', async (t
   const answer = await recordedBlockstats('running')
   const hangs = vm('b', {
     qmp: {
-      command: (_: string, __: unknown, timeoutMs: number) =>
+      query: (_: string, __: unknown, timeoutMs: number) =>
         sleep(timeoutMs).then(() => Promise.reject(new Error(`no answer in ${timeoutMs} ms`))),
     } as never,
   })

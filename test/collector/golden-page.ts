@@ -5,6 +5,7 @@ import type { KnownVm, Tier, Vm } from '../../src/attribution/records.ts'
 import type { Engine } from '../../src/cli/engine.ts'
 import { createPage } from '../../src/cli/page.ts'
 import { COLLECTOR_NAMES } from '../../src/collector/all.ts'
+import { HangGuard } from '../../src/lib/hang-guard.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { samplerErrors } from '../../src/metrics/catalog.ts'
 import { createOwnMetrics } from '../../src/metrics/render.ts'
@@ -54,6 +55,7 @@ export async function renderPage(
     tiers: () => tiers,
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    guard: new HangGuard(),
     ...{ memory: unread, descriptors: unread, images: unread },
     ...{ sampler, journal: await emptyJournal(t), hierarchy, iostat },
   } as unknown as Engine

@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import type { Drive, GuestDisk, Vm } from '../../src/attribution/records.ts'
 import type { Scrape } from '../../src/collector/collector.ts'
 import { Journal } from '../../src/journal/journal.ts'
+import { HangGuard } from '../../src/lib/hang-guard.ts'
 import type { Family, Sample } from '../../src/metrics/family.ts'
 import { Sampler } from '../../src/sampler/sampler.ts'
 import { type IostatReader, iostatBlocks, parseIostatReport } from '../../src/source/iostat.ts'
@@ -49,6 +50,7 @@ export async function scrapeOf(
 ): Promise<Scrape & { errors: [collector: string, message: string][] }> {
   const { root = fixture(HOST), ...parts } = more
   const errors: [string, string][] = []
+  const sampler = parts.sampler ?? samplerOf(join(root, 'proc'), [])
   const scrape: Scrape = {
     procRoot: join(root, 'proc'),
     sysRoot: join(root, 'sys'),
@@ -57,7 +59,8 @@ export async function scrapeOf(
     tiers: [],
     studies: [],
     journal: parts.journal ?? (await emptyJournal(t)),
-    sampler: samplerOf(join(root, 'proc'), []),
+    sampler,
+    guard: new HangGuard(),
     memory: { of: () => undefined },
     descriptors: { of: () => undefined },
     images: { of: () => undefined },
@@ -128,8 +131,11 @@ export function vm(name: string, more: Partial<Vm> = {}): Vm {
 }
 
 /** Stands in for a qemu: what it would say to a command. */
-export function answering(answer: (command: string) => Promise<unknown>): Qmp {
-  return { command: answer } as unknown as Qmp
+export function answering(
+  answer: (command: string) => Promise<unknown>,
+  lastAnswerTime?: number,
+): Qmp {
+  return { command: answer, query: answer, lastAnswerTime } as unknown as Qmp
 }
 
 /** What a real qemu answered to query-blockstats. */

@@ -81,7 +81,10 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
   const disks = await recordedGuestDisks()
   const balloon = await recordedBalloon('balloon')
   const writing = vm(`${NAME}-1`, {
-    qmp: answering(async (command) => balloon[command] ?? (clock.now < 2000 ? before : now)),
+    qmp: answering(
+      async (command) => balloon[command] ?? (clock.now < 2000 ? before : now),
+      1795409708.5,
+    ),
     balloon: { targetBytes: 128 * 2 ** 20 },
     guestDisks: () => disks,
   })
@@ -100,7 +103,7 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
   })
   const silent = vm(`${NAME}-2`, {
     slot: 2,
-    qmp: answering(() => Promise.reject(new Error('no answer'))),
+    qmp: answering(() => Promise.reject(new Error('no answer')), 1795409600.25),
     drives: [drive('root', { cache: 'writeback', direct: false })],
   })
   const {

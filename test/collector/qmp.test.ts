@@ -12,7 +12,7 @@ import type { Family } from '../../src/metrics/family.ts'
 import { armHistograms, readBlockStats } from '../../src/source/blockstats.ts'
 import { Qmp } from '../../src/source/qmp.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
-import { drive, namesOf, scrapeOf, valuesOf, vm } from './host.ts'
+import { answering, drive, namesOf, scrapeOf, valuesOf, vm } from './host.ts'
 
 const QDEV = '/machine/peripheral/drive-root/virtio-backend'
 const BAD_SECTOR = 2048
@@ -90,7 +90,7 @@ t.test('told to keep failed ones out of the time, qemu has no sum for its histog
       },
     },
   ]
-  const vms = [vm('a', { qmp: { command: async () => answer } as never, drives: [drive('root')] })]
+  const vms = [vm('a', { qmp: answering(async () => answer), drives: [drive('root')] })]
   const samples = await collector.collect(await scrapeOf(t, { vms }))
   t.strictSame(valuesOf(samples, m.drive.writesCompleted), { 'a root': 7 })
   const names = namesOf(samples)

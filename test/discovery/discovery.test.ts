@@ -97,6 +97,8 @@ t.test('another process under the same pid is another vm', async (t) => {
   await end(100)
   await start(100, [QEMU, '-name', 'db'], 900)
   await discovery.scan()
+  t.strictSame(names(), [], 'the one that was there has gone')
+  await discovery.scan()
   t.strictSame(names(), ['db'])
 })
 
@@ -156,13 +158,13 @@ t.test('what cannot be read is absent, and told once', async (t) => {
   t.strictSame(more, [])
 })
 
-t.test('a thousand vms come and go, and leave nothing', async (t) => {
+t.test('hundreds of vms come and go, and leave nothing', async (t) => {
   const { discovery, start, end } = await fakeHost(t)
-  for (let round = 0; round < 5; round++) {
-    const pids = Array.from({ length: 200 }, (_, index) => 1000 + round * 200 + index)
+  for (let round = 0; round < 3; round++) {
+    const pids = Array.from({ length: 100 }, (_, index) => 1000 + round * 100 + index)
     for (const pid of pids) await start(pid, [QEMU, '-name', `vm-${pid}`])
     await discovery.scan()
-    t.equal(discovery.vms().length, 200)
+    t.equal(discovery.vms().length, 100)
     for (const pid of pids) await end(pid)
   }
   await discovery.scan()

@@ -150,6 +150,18 @@ t.test('the vms that run already', { skip: lack }, async (t) => {
     )
   })
 
+  await t.test('their images', async (t) => {
+    const page = await until('the sizes of images', async () => {
+      const page = await scrape(serving)
+      const sizes = [names.web, names.scsi].map((vm) =>
+        page.value('kvmio_drive_image_virtual_bytes', { vm }),
+      )
+      return sizes.every((bytes) => bytes === 16 * 2 ** 20) && page
+    })
+    const image = page.all('kvmio_drive_image_info').find(({ labels }) => labels.vm === names.web)
+    t.match(image?.labels, { image: top, device: loop.device, mountpoint: loop.directory })
+  })
+
   await t.test('a drive that is plugged in later', async (t) => {
     const later = await create(join(loop.directory, 'later.raw'), '-f', 'raw')
     const node = { driver: 'file', filename: later, 'node-name': 'later' }

@@ -133,7 +133,7 @@ export interface Home {
 }
 
 /** Makes one, gone with all that runs on it when the test has ended. */
-export async function homeFor(t: Test, config: ConfigText): Promise<Home> {
+export async function homeFor(t: Pick<Test, 'teardown'>, config: ConfigText): Promise<Home> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'kvmio-')))
   const state = join(directory, 'state')
   await mkdir(state, { mode: 0o711 })

@@ -80,7 +80,7 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
     operations: { 'drive-root': {} },
     ...more,
     qmp: {
-      async command() {
+      async query() {
         await vm.beforeAnswer?.()
         return Object.entries(vm.operations).map(
           ([qdev, { reads = 0, writes = 0, flushes = 0 }]) => {

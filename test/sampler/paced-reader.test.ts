@@ -1,6 +1,12 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { HangGuard } from '../../src/lib/hang-guard.ts'
+import { run } from '../../src/lib/process.ts'
 import { PacedReader } from '../../src/sampler/paced-reader.ts'
+import { readProportionalMemory } from '../../src/source/smaps.ts'
 
 /** Items that answer what a test says. */
 function reader({ deadlineMs }: { deadlineMs?: number } = {}) {
@@ -100,3 +106,43 @@ t.test('by itself, until it is stopped', async (t) => {
   await paced.stop()
   t.strictSame(asked, ['a'])
 })
+
+t.test(
+  'more files that block than there are threads: the others are read all the same',
+  async (t) => {
+    const procRoot = await mkdtemp(join(tmpdir(), 'kvmio-paced-'))
+    t.teardown(() => rm(procRoot, { recursive: true, force: true }))
+    const blocked = [1, 2, 3, 4, 5, 6]
+    for (const pid of [...blocked, 7]) await mkdir(join(procRoot, String(pid)))
+    const fifos = blocked.map((pid) => join(procRoot, String(pid), 'smaps_rollup'))
+    await run('mkfifo', fifos)
+    await writeFile(join(procRoot, '7/smaps_rollup'), 'Pss: 7 kB\n')
+    const errors: string[] = []
+    const guard = new HangGuard(2)
+    const paced = new PacedReader({
+      source: 'smaps',
+      items: () => new Map([7, ...blocked].map((pid) => [pid, pid])),
+      read: (pid) => guard.run(`${pid}`, 60_000, () => readProportionalMemory(procRoot, pid)),
+      paceMs: 15_000,
+      deadlineMs: 50,
+      onError: (source, error) => errors.push(`${source}: ${(error as Error).message}`),
+    })
+    await paced.tick()
+    t.strictSame(paced.of(7), { totalBytes: 7168 })
+    t.strictSame(
+      errors,
+      blocked.map(() => 'smaps: no answer in 0.05 s'),
+    )
+    t.equal(
+      await Promise.race([
+        readFile(join(procRoot, '7/smaps_rollup'), 'utf8'),
+        sleep(5_000, 'starved'),
+      ]),
+      'Pss: 7 kB\n',
+      'a thread is left',
+    )
+    // Whoever writes lets the readers go, those that begin only then too.
+    for (const fifo of fifos) await writeFile(fifo, 'Pss: 1 kB\n')
+    await paced.tick()
+  },
+)

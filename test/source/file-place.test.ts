@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { open, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { FilePlaces } from '../../src/source/file-place.ts'
+import { FilePlaces, readHostPlaces } from '../../src/source/file-place.ts'
 import { filesystemOf, readMounts } from '../../src/source/mounts.ts'
 import { readOpenFiles } from '../../src/source/open-files.ts'
 
@@ -11,12 +11,21 @@ t.test('a file of this process', async (t) => {
   const file = await open(path, 'r+')
   t.teardown(() => file.close())
   const { files } = await readOpenFiles('/proc', process.pid)
-  const places = await FilePlaces.read('/proc', '/sys', process.pid)
+  const places = await FilePlaces.read(
+    { procRoot: '/proc', sysRoot: '/sys' },
+    process.pid,
+    await readHostPlaces('/proc'),
+  )
   const place = await places.of(files.find((one) => one.path === path)!)
   const { mount } = await filesystemOf(path, await readMounts('/proc'))
   const { mountPoint, source, filesystem } = mount
   t.match(place, { kind: 'filesystem', path, mountPoint, source, filesystem })
 })
+
+async function placesIn(root: string): Promise<FilePlaces> {
+  const roots = { procRoot: join(root, 'proc'), sysRoot: join(root, 'sys') }
+  return await FilePlaces.read(roots, 4711, await readHostPlaces(roots.procRoot))
+}
 
 /** mountinfo of a host, and of a vm in a mount namespace of its own, as containers and libvirt have it. */
 const OURS = `20 1 254:0 / / rw - ext4 /dev/vda rw
@@ -37,7 +46,7 @@ t.test('files of a process with mounts of its own', async (t) => {
       diskstats: `254 0 vda ${'0 '.repeat(17)}\n254 16 vdb ${'0 '.repeat(17)}\n`,
     },
   })
-  const places = await FilePlaces.read(join(root, 'proc'), join(root, 'sys'), 4711)
+  const places = await placesIn(root)
   const of = (path: string, mountId: number) =>
     places.of({ fd: 3, path, mountId, writable: true, direct: true, locks: [] })
   const inTheirs = (path: string) => join(root, 'proc/4711/root', path)
@@ -93,7 +102,7 @@ t.test('block devices', { skip: noNodes }, async (t) => {
     },
     sys: SYS,
   })
-  const places = await FilePlaces.read(join(root, 'proc'), join(root, 'sys'), 4711)
+  const places = await placesIn(root)
   const of = async (minor: number) => {
     execFileSync('mknod', [join(root, `dm-${minor}`), 'b', '253', String(minor)])
     await symlink(join(root, `dm-${minor}`), join(root, `proc/4711/fd/${minor}`))

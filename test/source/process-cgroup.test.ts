@@ -79,7 +79,12 @@ t.test('the cgroup of a vm', async (t) => {
       'libvirt on v1',
       v1,
       `${v1}/emulator`,
-      { version: 1, [`${v1}/${SERVICED}`]: '', [`${v1}/cgroup.procs`]: '100\n' },
+      {
+        version: 1,
+        [`${v1}/${SERVICED}`]: '',
+        [`${v1}/emulator/${SERVICED}`]: '',
+        [`${v1}/emulator/cgroup.procs`]: '100\n',
+      },
     ],
     [
       "a login session: the nearest that counts is everyone's",

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startProcess } from '../../src/lib/process.ts'
-import { parseBlockStats, readBlockStats } from '../../src/source/blockstats.ts'
+import { parseBlockStats, pollBlockStats, readBlockStats } from '../../src/source/blockstats.ts'
 import { Qmp } from '../../src/source/qmp.ts'
 
 const GREETING = '{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": []}}\r\n'
@@ -89,16 +89,28 @@ t.test('a real qemu: greeting, commands, errors, events, one client at a time', 
     message: `vm x: no QMP greeting on ${path} in 0.2 s; is another client connected?`,
   })
 
+  const lastAnswer = qmp.lastAnswerTime!
+  t.ok(Math.abs(Date.now() / 1000 - lastAnswer) < 60, 'Unix time')
   process.kill(qemu.pid, 'SIGSTOP')
   await t.rejects(qmp.command('query-status', undefined, 200), {
     message: 'vm x: no answer to QMP query-status in 0.2 s',
   })
+  await t.rejects(pollBlockStats(qmp, 200), {
+    message: 'vm x: no answer to QMP query-blockstats in 0.2 s',
+  })
+  for (let scrape = 0; scrape < 1000; scrape++) {
+    const late = await pollBlockStats(qmp, 200).catch((error: Error) => error.message)
+    t.match(late, /^vm x: no answer to QMP query-blockstats in [\d.]+ s$/, { diagnostic: false })
+  }
+  t.equal(qmp.lastAnswerTime, lastAnswer, 'how old its figures are, is known')
   process.kill(qemu.pid, 'SIGCONT')
   t.match(
     await qmp.command('query-status'),
     { running: true },
     'answers again, late answers are dropped',
   )
+  t.match(await pollBlockStats(qmp, 2_000), [{ id: 'drive-root' }], 'and is asked again')
+  t.ok(qmp.lastAnswerTime! > lastAnswer)
 
   await qmp.command('quit')
   t.equal((await qmp.closed).message, 'vm x: the QMP socket was closed by qemu')
@@ -179,16 +191,101 @@ for (const [name, [sent, message]] of Object.entries(garbage)) {
   })
 }
 
-t.test('a line without an end is given up', async (t) => {
+t.test('what is asked while it is unanswered is asked once, and answered to both', async (t) => {
+  const ids: number[] = []
+  const sockets: Socket[] = []
   const path = await sick(
     t,
-    greeting((socket) => socket.write('x'.repeat(9 * 2 ** 20))),
+    greeting((socket, id) => {
+      ids.push(id)
+      sockets.push(socket)
+    }),
   )
   const qmp = await Qmp.connect({ name: 'vm x', path })
-  await t.rejects(qmp.command('query-status'), {
-    message: 'vm x: sent more than 8388608 characters without a newline',
+  const both = [qmp.query('query-a'), qmp.query('query-a')]
+  const other = qmp.query('query-a', { of: 'something else' })
+  while (ids.length < 2) await sleep(1)
+  for (const [index, id] of ids.entries())
+    sockets[index]!.write(`{"return": ${index}, "id": ${id}}\n`)
+  t.strictSame(await Promise.all([...both, other]), [0, 0, 1])
+  t.equal(ids.length, 2)
+  qmp.close()
+})
+
+t.test('a qemu that hangs is not asked again until it answers', async (t) => {
+  const asked: [Socket, number][] = []
+  const path = await sick(
+    t,
+    greeting((socket, id) => asked.push([socket, id])),
+  )
+  const qmp = await Qmp.connect({ name: 'vm x', path })
+  await t.rejects(qmp.query('query-a', undefined, 50), {
+    message: 'vm x: no answer to QMP query-a in 0.05 s',
+  })
+  await t.rejects(
+    qmp.query('query-b', undefined, 50),
+    /^vm x: no answer to QMP query-a in [\d.]+ s$/,
+    'nor is it asked for something else: it answers one after another',
+  )
+  const patient = qmp.query('query-a', undefined, 60_000)
+  t.equal(asked.length, 1)
+  const [socket, id] = asked[0]!
+  socket.write(`{"return": "late", "id": ${id}}\n`)
+  t.equal(await patient, 'late', 'who waits longer gets the answer of the first question')
+  const next = qmp.query('query-a', undefined, 50)
+  while (asked.length < 2) await sleep(1)
+  socket.write(`{"return": "in time", "id": ${asked[1]![1]}}\n`)
+  t.equal(await next, 'in time')
+  qmp.close()
+})
+
+t.test('a question that is open when the connection ends is told so', async (t) => {
+  const path = await sick(
+    t,
+    greeting((socket) => socket.end()),
+  )
+  const qmp = await Qmp.connect({ name: 'vm x', path })
+  const closed = { message: 'vm x: the QMP socket was closed by qemu' }
+  await t.rejects(qmp.query('query-a'), closed)
+  await t.rejects(qmp.query('query-a'), closed)
+})
+
+t.test('one that accepts and says nothing, and one that only greets', async (t) => {
+  const silent = await sick(t, () => {})
+  await t.rejects(Qmp.connect({ name: 'vm x', path: silent, timeoutMs: 50 }), {
+    message: `vm x: no QMP greeting on ${silent} in 0.05 s; is another client connected?`,
+  })
+  const greets = await sick(t, (socket) => socket.write(GREETING))
+  await t.rejects(Qmp.connect({ name: 'vm x', path: greets, timeoutMs: 50 }), {
+    message: 'vm x: no answer to QMP qmp_capabilities in 0.05 s',
   })
 })
+
+const endless: Record<string, string> = {
+  'a line without an end': 'x'.repeat(2 ** 16),
+  'events without an end': '{"event": "STOP", "timestamp": {}}\n'.repeat(2 ** 11),
+  'answers to nothing': '{"return": {}, "id": 999999}\n'.repeat(2 ** 11),
+}
+for (const [name, piece] of Object.entries(endless)) {
+  t.test(`${name}: given up`, async (t) => {
+    let sent = 0
+    const path = await sick(
+      t,
+      greeting((socket) => {
+        const more = () => {
+          while (!socket.destroyed && socket.write(piece)) sent += piece.length
+          socket.once('drain', more)
+        }
+        more()
+      }),
+    )
+    const qmp = await Qmp.connect({ name: 'vm x', path })
+    await t.rejects(qmp.command('query-status', undefined, 60_000), {
+      message: 'vm x: sent more than 8388608 characters that answer nothing',
+    })
+    t.ok(sent < 64 * 2 ** 20, `${sent} characters`)
+  })
+}
 
 t.test('query-blockstats that is not what its schema says', async (t) => {
   t.throws(() => parseBlockStats({}), { message: 'query-blockstats: expected a list, got object' })

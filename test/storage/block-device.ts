@@ -17,7 +17,7 @@ export interface TestDisk {
 }
 
 /** A disk of so many bytes. */
-export async function diskFor(t: Test, sizeBytes: number): Promise<TestDisk> {
+export async function diskFor(t: Pick<Test, 'teardown'>, sizeBytes: number): Promise<TestDisk> {
   const folder = await mkdtemp(join(tmpdir(), 'kvmio-disk-'))
   const file = join(folder, 'disk')
   await writeFile(file, '')

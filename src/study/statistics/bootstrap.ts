@@ -41,6 +41,10 @@ export function bootstrapInterval<Block>(
   const drawn = Array.from({ length: resamples }, () =>
     statistic(blocks.map(() => blocks[Math.floor(random() * blocks.length)]!)),
   )
+  return between(drawn, level)
+}
+
+function between(drawn: number[], level: number): Interval {
   const outside = (1 - level) / 2
   const [low, high] = quantile(drawn, [outside, 1 - outside]) as [number, number]
   return { low, high }
@@ -71,6 +75,23 @@ export function medianRatioInterval(
   options: BootstrapOptions,
 ): Interval | undefined {
   return bootstrapInterval(pairs, medianRatio, options)
+}
+
+/** The same of two studies, whose blocks have nothing in common: each is drawn from by itself. */
+export function independentRatioInterval(
+  values: readonly number[],
+  references: readonly number[],
+  { seed, level = LEVEL, resamples = RESAMPLES }: BootstrapOptions,
+): Interval | undefined {
+  if (Math.min(values.length, references.length) < FEWEST_BLOCKS) return undefined
+  const random = mulberry32(seed)
+  const medianOfDraw = (of: readonly number[]) =>
+    median(of.map(() => of[Math.floor(random() * of.length)]!))
+  const drawn = Array.from(
+    { length: resamples },
+    () => medianOfDraw(values) / medianOfDraw(references),
+  )
+  return between(drawn, level)
 }
 
 /** Half the width of an interval as a share of the estimate: what repetition is to make small. */
