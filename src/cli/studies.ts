@@ -1,6 +1,7 @@
-import { access, readdir } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Config } from '../config/load.ts'
+import { suggestion } from '../config/problems.ts'
 import type { GuestConfig, StudyConfig } from '../config/schema.ts'
 import { fullName, loadSuite } from '../config/suite.ts'
 import { UsageError } from '../lib/errors.ts'
@@ -88,20 +89,25 @@ function foldersOf({ file }: Config): string[] {
 }
 
 async function unknown(word: string, config: Config): Promise<string> {
-  const [folder] = foldersOf(config)
-  const files = await readdir(folder!).catch((): string[] => [])
-  const suites = files.filter(
-    (name) => name.endsWith('.yaml') && join(folder!, name) !== config.file,
+  const studies = Object.keys(config.studies)
+  const suites = [...new Set((await Promise.all(foldersOf(config).map(suitesIn))).flat())].sort()
+  const beside = suites.length === 0 ? '' : `; suites beside it are ${suites.join(', ')}`
+  const meant = suggestion(word, [...studies, ...suites])
+  return `no study ${word}; ${config.file} has ${studies.join(', ') || 'none'}${beside}${meant}`
+}
+
+/** By what they hold: a config may stand beside them. */
+async function suitesIn(folder: string): Promise<string[]> {
+  const files = await readdir(folder).catch((): string[] => [])
+  const names = files.flatMap((file) => /^(.*)\.yaml$/.exec(file)?.[1] ?? [])
+  const texts = await Promise.all(
+    names.map((name) => readFile(join(folder, `${name}.yaml`), 'utf8').catch(() => '')),
   )
-  const studies = Object.keys(config.studies).join(', ') || 'none'
-  const beside =
-    suites.length === 0
-      ? ''
-      : `, and ${folder} the suites ${suites
-          .sort()
-          .map((name) => name.replace(/\.yaml$/, ''))
-          .join(', ')}`
-  return `no study ${word}; ${config.file} has ${studies}${beside}`
+  return names.filter((_, index) => isSuite(texts[index]!))
+}
+
+function isSuite(text: string): boolean {
+  return /^(studies|extends):/m.test(text) && !/^(state|tiers|guests):/m.test(text)
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -125,7 +125,7 @@ t.test('what cannot be is said', async (t) => {
   await writeFile(join(directory, 'bad.json'), '{}')
   await writeFile(join(directory, 'bad.json.gz'), '{}')
   const configFile = join(directory, 'kvmio.yaml')
-  const none = `no study nonesuch; ${configFile} has none, and ${directory}/studies the suites paper`
+  const none = `no study nonesuch; ${configFile} has none; suites beside it are paper`
   const at = (file: string) => join(directory, file)
   const bad: [studies: string[], options: Partial<ReportOptions>, name: string, message: string][] =
     [

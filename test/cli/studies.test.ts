@@ -15,7 +15,7 @@ async function named(t: Test, ...words: string[]) {
   const folder = t.testdir({
     'kvmio.yaml': CONFIG,
     'beside.yaml': SUITE,
-    studies: { 'suite.yaml': SUITE, 'demo.yaml': SUITE, 'notes.txt': '' },
+    studies: { 'suite.yaml': SUITE, 'demo.yaml': SUITE, 'other.yaml': CONFIG, 'notes.txt': '' },
   })
   const config = await loadConfig(`${folder}/kvmio.yaml`)
   const found = findStudies(
@@ -56,9 +56,10 @@ t.test('several words, each study once, in their order', async (t) => {
 })
 
 t.test('words that stand for nothing', async (t) => {
-  const has = 'FOLDER/kvmio.yaml has demo, paper-a, and FOLDER/studies the suites demo, suite'
+  const has = 'FOLDER/kvmio.yaml has demo, paper-a; suites beside it are beside, demo, suite'
   t.equal(await named(t, 'nothing'), `no study nothing; ${has}`)
   t.equal(await named(t, 'nothing#a'), `no study nothing; ${has}`)
+  t.equal(await named(t, 'suit'), `no study suit; ${has}; did you mean suite?`)
   t.equal(await named(t, 'suite#c'), `${SUITE_FILE}: no study c; it has a, b`)
   t.match(await named(t, 'FOLDER/no.yaml'), /no\.yaml: no such file/)
 })
