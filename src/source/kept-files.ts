@@ -14,8 +14,10 @@ export interface KeptFilesOptions {
 
 /** One that was not read for so long is closed: its vm has gone, or its collector was switched off. */
 const IDLE_MS = 60_000
-// The kernel fills a page at a time where a file has many records, whatever it is asked for.
 const CHUNK_BYTES = 2 ** 16
+// Whatever it is asked for, the kernel gives no more at a time than records that fit a page (fs/seq_file.c), and none of
+// these files has one of half a page among shorter ones: what is shorter is all of it.
+const SURELY_ALL_BYTES = 2 ** 11
 
 /**
  * Small files of the kernel's own making that are read again and again and stay open in between: a reading from the
@@ -38,6 +40,10 @@ export class KeptFiles {
   /** Those that are open. */
   get size(): number {
     return this.#files.size
+  }
+
+  has(file: string): boolean {
+    return this.#files.has(file)
   }
 
   read(file: string): string {
@@ -72,9 +78,9 @@ export class KeptFiles {
     let text = ''
     for (let at = 0; ; ) {
       const length = readSync(fd, this.#chunk, 0, CHUNK_BYTES, at)
-      if (length === 0) return text
       text += this.#chunk.toString('utf8', 0, length)
       at += length
+      if (length === 0 || at < SURELY_ALL_BYTES) return text
     }
   }
 

@@ -19,9 +19,8 @@ export async function readKernelText(file: string): Promise<string> {
 /** The same for who reads a file again and again: what is read at once stays open in between. */
 export async function pollKernelText(file: string): Promise<string> {
   quick ??= quickPlaces()
-  if (!isIn(file, quick)) return await readFile(file, 'utf8')
   kept ??= new KeptFiles({ limit: keptLimit() })
-  return kept.read(file)
+  return kept.has(file) || isIn(file, quick) ? kept.read(file) : await readFile(file, 'utf8')
 }
 
 /** Where files are of the kernel's own making, and what another filesystem lies over there, as lxcfs does in a container. */
