@@ -117,10 +117,13 @@ export async function readProcStatus(procRoot: string, pid: number): Promise<Pro
   return parseProcStatus(await readKernelText(file), file)
 }
 
-/** The same for who asks again and again. */
-export async function pollProcStatus(procRoot: string, pid: number): Promise<ProcStatus> {
+/** Its resident memory alone, for who asks again and again. */
+export async function pollResidentBytes(
+  procRoot: string,
+  pid: number,
+): Promise<number | undefined> {
   const file = join(procRoot, String(pid), 'status')
-  return parseProcStatus(await pollKernelText(file), file)
+  return parseResidentBytes(await pollKernelText(file), file)
 }
 
 export function parseProcStatus(text: string, file = '/proc/PID/status'): ProcStatus {
@@ -133,8 +136,12 @@ export function parseProcStatus(text: string, file = '/proc/PID/status'): ProcSt
     uid: ids('Uid'),
     gid: ids('Gid'),
   }
-  if (/^VmRSS:/m.test(text)) status.residentBytes = kilobytes(text, 'VmRSS', file)
-  return status
+  const residentBytes = parseResidentBytes(text, file)
+  return residentBytes === undefined ? status : { ...status, residentBytes }
+}
+
+function parseResidentBytes(text: string, file: string): number | undefined {
+  return text.includes('\nVmRSS:') ? kilobytes(text, 'VmRSS', file) : undefined
 }
 
 /** /proc/meminfo, in bytes. */

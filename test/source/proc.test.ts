@@ -9,7 +9,7 @@ import {
   parseProcStat,
   parseProcStatus,
   pollProcStat,
-  pollProcStatus,
+  pollResidentBytes,
   readHostCpu,
   readMeminfo,
   readProcIo,
@@ -74,10 +74,7 @@ t.test('who asks again and again gets what is so now', async (t) => {
   const until = before.cpuSeconds + 0.03
   while (process.cpuUsage().user / 1e6 < until);
   t.ok((await pollProcStat('/proc', process.pid)).cpuSeconds > before.cpuSeconds)
-  t.strictSame(
-    (await pollProcStatus('/proc', process.pid)).uid,
-    (await readProcStatus('/proc', process.pid)).uid,
-  )
+  t.ok((await pollResidentBytes('/proc', process.pid))! > 10 * 2 ** 20)
 })
 
 t.test('a name may hold spaces and parentheses', async (t) => {
