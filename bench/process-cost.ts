@@ -1,6 +1,6 @@
 // What a process costs: https://docs.kernel.org/scheduler/sched-stats.html (/proc/PID/task/TID/schedstat)
 import { readdir, readFile } from 'node:fs/promises'
-import { readProcStat } from '../src/source/proc.ts'
+import { readProcStatus } from '../src/source/proc.ts'
 
 /** CPU time of all its threads until now, seconds: to the nanosecond, where /proc/PID/stat has hundredths. */
 export async function cpuSecondsOf(pid: number): Promise<number> {
@@ -16,5 +16,5 @@ export async function cpuSecondsOf(pid: number): Promise<number> {
 
 /** Resident memory, bytes. */
 export async function residentBytesOf(pid: number): Promise<number> {
-  return (await readProcStat('/proc', pid)).residentBytes ?? 0
+  return (await readProcStatus('/proc', pid)).residentBytes ?? 0
 }

@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict'
 import { Counter, Gauge, Registry } from 'prom-client'
 import { catalog } from '../src/metrics/catalog.ts'
 import type { Sample } from '../src/metrics/family.ts'
-import { renderSamples } from '../src/metrics/render.ts'
+import { encodePieces, renderSamples } from '../src/metrics/render.ts'
 import { type Comparison, comparisonTable, median } from './comparison.ts'
 import type { Part } from './part.ts'
 
@@ -23,12 +23,12 @@ export const render: Part = {
 
 async function compareRendering(size: number): Promise<Comparison> {
   const samples = someSamples(size)
-  deepStrictEqual(series(renderSamples(samples)), series(await promClientPage(samples)))
+  deepStrictEqual(series(renderSamples(samples).join('')), series(await promClientPage(samples)))
   const kvmio: number[] = []
   const peers: number[] = []
   for (let repetition = 0; repetition < WARM_UP + REPETITIONS; repetition++) {
-    const own = await timed(() => renderSamples(samples))
-    const peer = await timed(() => promClientPage(samples))
+    const own = await timed(() => encodePieces(renderSamples(samples)))
+    const peer = await timed(async () => Buffer.from(await promClientPage(samples)))
     if (repetition < WARM_UP) continue
     kvmio.push(own)
     peers.push(peer)
@@ -36,7 +36,7 @@ async function compareRendering(size: number): Promise<Comparison> {
   return { what: `render ${size} samples`, peer: 'prom-client', unit: 'ms', kvmio, peers }
 }
 
-async function timed(page: () => string | Promise<string>): Promise<number> {
+async function timed(page: () => unknown): Promise<number> {
   const times: number[] = []
   for (let count = 0; count < PAGES; count++) {
     const start = performance.now()

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { catalog } from '../src/metrics/catalog.ts'
 import type { Family, Sample } from '../src/metrics/family.ts'
-import { renderSamples } from '../src/metrics/render.ts'
+import { pageOf } from './metrics/exposition.ts'
 import { findTool, lacking } from './tools.ts'
 
 // @ts-expect-error: plain JavaScript, since scripts run before TypeScript is there
@@ -47,7 +47,7 @@ t.test('labels and help', async (t) => {
 })
 
 t.test('promtool accepts a page with every family', { skip: lacking('promtool') }, async (t) => {
-  const page = renderSamples(catalog.map(someSample))
+  const page = pageOf(catalog.map(someSample))
   for (const { name } of catalog) t.match(page, `\n# TYPE ${name} `.slice(1))
   t.equal(execFileSync(findTool('promtool')!, ['check', 'metrics'], { input: page }).toString(), '')
 })

@@ -2,7 +2,7 @@ import { createCollectors } from '../collector/all.ts'
 import { type Collector, collectAll } from '../collector/collector.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
-import { renderSamples } from '../metrics/render.ts'
+import { encodePieces, renderSamples } from '../metrics/render.ts'
 import type { Engine } from './engine.ts'
 import { deviceFilter } from './options.ts'
 import { version } from './version.ts'
@@ -17,7 +17,7 @@ export interface PageRequest {
 }
 
 /** Makes the function that answers a scrape: reads every source now and renders what it saw. */
-export function createPage(engine: Engine): (request: PageRequest) => Promise<string> {
+export function createPage(engine: Engine): (request: PageRequest) => Promise<Buffer> {
   const { options, own, log } = engine
   const collectors = createCollectors().filter(({ name }) => options.collectors.has(name))
   const showsDevice = deviceFilter(options)
@@ -48,10 +48,10 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<st
         log.debug({ collector, err: error }, 'a part of a scrape failed')
       },
     })
-    const page = renderSamples([...samples, ...ownSamples(engine)], (series) =>
+    const pieces = renderSamples([...samples, ...ownSamples(engine)], (series) =>
       log.error({ series }, 'the same series twice in one scrape'),
     )
-    return page + (await own.text())
+    return encodePieces([...pieces, await own.text()])
   }
 }
 

@@ -13,14 +13,16 @@ export const image: Collector = {
 }
 
 function driveSamples(vm: Vm, drive: Drive, images: Scrape['images']): Sample[] {
-  const depths = Array.from({ length: 1 + (drive.backingImages?.length ?? 0) }, (_, depth) => depth)
-  return depths.flatMap((depth) => {
-    const labels = { vm: vm.name, drive: drive.name, depth: String(depth) }
+  const samples: Sample[] = []
+  for (let depth = 0; depth <= (drive.backingImages?.length ?? 0); depth++) {
     const size = images.of(imageKey(vm, drive, depth))
-    return [
-      ...sampleIfGiven(m.driveImage.virtualBytes, labels, size?.virtualBytes),
-      ...sampleIfGiven(m.driveImage.allocatedBytes, labels, size?.allocatedBytes),
-      ...sampleIfGiven(m.driveImage.fileBytes, labels, size?.fileBytes),
-    ]
-  })
+    if (!size) continue
+    const labels = { vm: vm.name, drive: drive.name, depth: String(depth) }
+    samples.push(
+      ...sampleIfGiven(m.driveImage.virtualBytes, labels, size.virtualBytes),
+      ...sampleIfGiven(m.driveImage.allocatedBytes, labels, size.allocatedBytes),
+      ...sampleIfGiven(m.driveImage.fileBytes, labels, size.fileBytes),
+    )
+  }
+  return samples
 }

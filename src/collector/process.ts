@@ -1,7 +1,7 @@
 import { codeOf } from '../lib/errors.ts'
 import * as m from '../metrics/catalog.ts'
 import { sample, sampleIfGiven } from '../metrics/family.ts'
-import { readProcIo, readProcStat } from '../source/proc.ts'
+import { pollProcStat, pollResidentBytes, readProcIo } from '../source/proc.ts'
 import { type Collector, collectEach } from './collector.ts'
 
 /** What each qemu process caused, as the kernel accounts it. */
@@ -12,9 +12,10 @@ export const process: Collector = {
     collectEach('process', scrape.vms, scrape, async ({ name, pid }) => {
       const labels = { vm: name }
       const files = scrape.descriptors.of(pid)
-      const [io, stat] = await Promise.all([
+      const [io, stat, residentBytes] = await Promise.all([
         readProcIo(scrape.procRoot, pid).catch(notAllowed),
-        readProcStat(scrape.procRoot, pid),
+        pollProcStat(scrape.procRoot, pid),
+        pollResidentBytes(scrape.procRoot, pid),
       ])
       return [
         ...sampleIfGiven(m.vmProcess.readBytes, labels, io?.readBytes),
@@ -23,7 +24,7 @@ export const process: Collector = {
         sample(m.vmProcess.cpuSeconds, labels, stat.cpuSeconds),
         sample(m.vmProcess.majorFaults, labels, stat.majorFaults),
         sample(m.vmProcess.threads, labels, stat.threads),
-        ...sampleIfGiven(m.vmProcess.residentBytes, labels, stat.residentBytes),
+        ...sampleIfGiven(m.vmProcess.residentBytes, labels, residentBytes),
         ...sampleIfGiven(m.vmProcess.descriptors, labels, files?.open),
         ...sampleIfGiven(m.vmProcess.descriptorLimit, labels, files?.limit),
       ]

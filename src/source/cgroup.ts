@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, KvmioError, messageOf, ParseError } from '../lib/errors.ts'
-import { readKernelText } from './kernel-text.ts'
+import { pollKernelText } from './kernel-text.ts'
 import { readMounts } from './mounts.ts'
 import { type Pressure, readPressure } from './pressure.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -111,12 +111,12 @@ export async function readCgroupIo(hierarchy: IoHierarchy, path: string): Promis
   const directory = directoryOf(hierarchy, path)
   if (hierarchy.version === 2) {
     const file = join(directory, 'io.stat')
-    return parseIoStat(await readKernelText(file), file)
+    return parseIoStat(await pollKernelText(file), file)
   }
   const files = ['io_serviced', 'io_service_bytes'].map((name) => {
     return join(directory, `blkio.throttle.${name}_recursive`)
   }) as [string, string]
-  const [serviced, bytes] = await Promise.all(files.map((file) => readKernelText(file)))
+  const [serviced, bytes] = await Promise.all(files.map((file) => pollKernelText(file)))
   return parseBlkio(serviced!, bytes!, files)
 }
 

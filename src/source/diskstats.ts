@@ -1,7 +1,7 @@
 // Reads /proc/diskstats: https://docs.kernel.org/admin-guide/iostats.html
 import { join } from 'node:path'
 import { ParseError } from '../lib/errors.ts'
-import { readKernelText } from './kernel-text.ts'
+import { pollKernelText } from './kernel-text.ts'
 import { wholeNumber } from './whole-number.ts'
 
 /** A sector of /proc/diskstats, whatever the device's own block size is. */
@@ -38,7 +38,7 @@ export type DiskFields = Omit<Diskstat, 'device' | 'major' | 'minor'>
 /** Reads the counters of all block devices of the host. */
 export async function readDiskstats(procRoot: string): Promise<Diskstat[]> {
   const file = join(procRoot, 'diskstats')
-  return parseDiskstats(await readKernelText(file), file)
+  return parseDiskstats(await pollKernelText(file), file)
 }
 
 /**

@@ -1,6 +1,8 @@
 // Reads what the kernel itself writes when it is asked: files of procfs and of cgroups.
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { parseDescriptorLimit } from './descriptors.ts'
+import { KeptFiles } from './kept-files.ts'
 import { type Mount, parseMounts } from './mounts.ts'
 
 /**
@@ -14,6 +16,13 @@ export async function readKernelText(file: string): Promise<string> {
   return isIn(file, quick) ? readFileSync(file, 'utf8') : await readFile(file, 'utf8')
 }
 
+/** The same for who reads a file again and again: what is read at once stays open in between. */
+export async function pollKernelText(file: string): Promise<string> {
+  quick ??= quickPlaces()
+  kept ??= new KeptFiles({ limit: keptLimit() })
+  return kept.has(file) || isIn(file, quick) ? kept.read(file) : await readFile(file, 'utf8')
+}
+
 /** Where files are of the kernel's own making, and what another filesystem lies over there, as lxcfs does in a container. */
 export interface QuickPlaces {
   inside: readonly string[]
@@ -21,6 +30,15 @@ export interface QuickPlaces {
 }
 
 let quick: QuickPlaces | undefined
+let kept: KeptFiles | undefined
+
+// 400 vms have this many. Of what may be open at most a quarter, the rest is for sockets and images.
+const MAX_KEPT = 2_000
+
+function keptLimit(): number {
+  const limit = parseDescriptorLimit(readFileSync('/proc/self/limits', 'utf8'))
+  return Math.min(MAX_KEPT, Math.floor((limit ?? Infinity) / 4))
+}
 
 function quickPlaces(): QuickPlaces {
   try {

@@ -1,7 +1,7 @@
 // Pressure stall information: https://docs.kernel.org/accounting/psi.html
 import { join } from 'node:path'
 import { codeOf, ParseError } from '../lib/errors.ts'
-import { readKernelText } from './kernel-text.ts'
+import { pollKernelText } from './kernel-text.ts'
 import { wholeNumber } from './whole-number.ts'
 
 /** How long tasks have waited for one resource, in seconds. */
@@ -28,7 +28,7 @@ export function readHostPressure(
  */
 export async function readPressure(file: string): Promise<Pressure | undefined> {
   try {
-    return parsePressure(await readKernelText(file), file)
+    return parsePressure(await pollKernelText(file), file)
   } catch (error) {
     if (ABSENT.has(codeOf(error) ?? '')) return undefined
     throw error

@@ -53,7 +53,6 @@ export class Qmp {
   readonly #closed = Promise.withResolvers<QmpError>()
   /** By command and arguments, the oldest first. */
   readonly #questions = new Map<string, Question>()
-  #lastId = 0
   #partial: string[] = []
   /** Characters that came since the last answer. */
   #unanswered = 0
@@ -117,12 +116,9 @@ export class Qmp {
   ): Promise<T> {
     if (this.#failure) return Promise.reject(this.#failure)
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id)
-        reject(this.#late(command, timeoutMs))
-      }, timeoutMs)
+      const timer = setTimeout(() => reject(this.#late(command, timeoutMs)), timeoutMs)
       const settle = { resolve: resolve as (value: unknown) => void, reject }
-      const id = this.#send(command, args, { command, ...settle, timer })
+      this.#send(command, args, { command, ...settle, timer })
     })
   }
 
@@ -176,11 +172,15 @@ export class Qmp {
     return question
   }
 
-  #send(command: string, args: Record<string, unknown> | undefined, pending: Pending): number {
-    const id = ++this.#lastId
+  /**
+   * The id is the smallest that is free: qemu reads a command byte by byte, with a poll and a read for each (monitor.c:
+   * monitor_can_read), 5 µs. It stays taken until the answer comes, which may be after the deadline.
+   */
+  #send(command: string, args: Record<string, unknown> | undefined, pending: Pending): void {
+    let id = 1
+    while (this.#pending.has(id)) id++
     this.#pending.set(id, pending)
     this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
-    return id
   }
 
   #late(command: string, afterMs: number): DeadlineError {
@@ -218,7 +218,7 @@ export class Qmp {
 
   #settle(message: Record<string, unknown>): void {
     const pending = this.#pending.get(Number(message.id))
-    if (!pending) return // its deadline has passed
+    if (!pending) return // nobody asked
     this.#pending.delete(Number(message.id))
     clearTimeout(pending.timer)
     this.#unanswered = 0

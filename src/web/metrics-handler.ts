@@ -30,7 +30,7 @@ export interface MetricsParts {
   maxRequests: number
   /** The names that collect[] and exclude[] take. */
   collectors: readonly string[]
-  metrics(request: MetricsRequest): Promise<string>
+  metrics(request: MetricsRequest): Promise<string | Uint8Array>
   log: Log
 }
 
@@ -73,7 +73,7 @@ export function metricsHandler(
 async function sendPage(
   { headers }: IncomingMessage,
   response: ServerResponse,
-  page: string,
+  page: string | Uint8Array,
 ): Promise<void> {
   response.setHeader('Vary', 'Accept-Encoding')
   if (!acceptsGzip(String(headers['accept-encoding'] ?? ''))) {

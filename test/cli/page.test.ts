@@ -28,7 +28,9 @@ async function engineOf(
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
   } as unknown as Engine
-  return { page: createPage(engine), lines }
+  const answer = createPage(engine)
+  const page = async (request: PageRequest) => (await answer(request)).toString()
+  return { page, lines }
 }
 
 const ALL: PageRequest = { collect: [], exclude: [], timeoutMs: 2000 }

@@ -18,8 +18,8 @@ import { tier } from '../../src/collector/tier.ts'
 import { vm as vms } from '../../src/collector/vm.ts'
 import * as m from '../../src/metrics/catalog.ts'
 import { sample } from '../../src/metrics/family.ts'
-import { renderSamples } from '../../src/metrics/render.ts'
 import { readSpace } from '../../src/source/mounts.ts'
+import { pageOf } from '../metrics/exposition.ts'
 import { fixture } from '../source/fixtures.ts'
 import {
   answering,
@@ -133,7 +133,7 @@ t.test('two vms of one name are printed once', async (t) => {
   const twice = [vm('a', { cgroup: undefined }), vm('a', { cgroup: undefined })]
   const samples = await collectAll([processes], await scrapeOf(t, { vms: twice }))
   const duplicates: string[] = []
-  const page = renderSamples(samples, (series) => duplicates.push(series))
+  const page = pageOf(samples, (series) => duplicates.push(series))
   t.equal(page.match(/^kvmio_vm_process_read_bytes_total\{vm="a"\}/gm)?.length, 1)
   t.equal(duplicates.length, 7)
   t.equal(duplicates[0], 'kvmio_vm_process_read_bytes_total{vm="a"}')

@@ -11,12 +11,12 @@ import { collectAll } from '../../src/collector/collector.ts'
 import { VmRegistry } from '../../src/guest/registry.ts'
 import type { RunningVm } from '../../src/guest/running-vm.ts'
 import { HangGuard } from '../../src/lib/hang-guard.ts'
-import { renderSamples } from '../../src/metrics/render.ts'
 import { createImageReader } from '../../src/sampler/image-reader.ts'
 import { createDescriptorReader, createMemoryReader } from '../../src/sampler/process-readers.ts'
 import { Sampler } from '../../src/sampler/sampler.ts'
 import { Qmp } from '../../src/source/qmp.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
+import { pageOf } from '../metrics/exposition.ts'
 import { drive, hostWith, recordedBlockstats, recordedIostat, scrapeOf, vm } from './host.ts'
 import { endpoint, pausedQemu } from './qemus.ts'
 
@@ -112,7 +112,7 @@ async function hostOf(t: Test) {
     const known = registry.known()
     const samples = await collectAll(collectors, { ...scrape, vms: vms(), knownVms: known })
     for (const [collector, message] of scrape.errors) errors.push(`${collector}: ${message}`)
-    return renderSamples(samples, (series) => errors.push(`twice: ${series}`))
+    return pageOf(samples, (series) => errors.push(`twice: ${series}`))
   }
   let count = 0
   return {

@@ -65,7 +65,7 @@ export async function renderPage(
     const text = `${collector}: ${err?.message ?? msg}`.replaceAll(root, '')
     return text.replace(/(?<=\/proc\/\d+\/)\w+'$/, "FILE'") // whichever of several was told first
   })
-  return { page: steady(page), said: said.toSorted() }
+  return { page: steady(page.toString()), said: said.toSorted() }
 }
 
 /** Readers that have not had their turn. */

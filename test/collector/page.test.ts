@@ -9,10 +9,10 @@ import { recordEnd, recordStart } from '../../src/journal/runs.ts'
 import { endBlock, openBlock, recordStudy } from '../../src/journal/studies.ts'
 import { vmPhases } from '../../src/journal/vms.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
-import { renderSamples } from '../../src/metrics/render.ts'
 import { createImageReader } from '../../src/sampler/image-reader.ts'
 import { createDescriptorReader, createMemoryReader } from '../../src/sampler/process-readers.ts'
 import { golden } from '../golden.ts'
+import { pageOf } from '../metrics/exposition.ts'
 import { fixture } from '../source/fixtures.ts'
 import { findTool, lacking } from '../tools.ts'
 import {
@@ -154,7 +154,7 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
     showsDevice: (name) => !name.startsWith('zram'),
   })
   const samples = await collectAll(createCollectors(), scrape, () => 0)
-  const page = renderSamples(samples, (series) => t.fail(`twice: ${series}`))
+  const page = pageOf(samples, (series) => t.fail(`twice: ${series}`))
   t.strictSame(scrape.errors, [['qmp', 'no answer']], 'a sick vm costs its own series alone')
   return page
     .replaceAll(directory, '/srv/local')

@@ -1,4 +1,5 @@
 import type { Distribution, MetricType, Sample } from '../../src/metrics/family.ts'
+import { encodePieces, renderSamples } from '../../src/metrics/render.ts'
 
 /** A sample as a page has it: a histogram's lines stay lines. */
 export interface ParsedSample {
@@ -17,6 +18,11 @@ export interface ParsedFamily {
 const LINE = /^(\w+)(?:\{(.*)\})? (\S+)$/s
 const PAIR = /(\w+)="((?:[^"\\]|\\.)*)"(?:,|$)/gs
 const NUMBERS: Record<string, number> = { '+Inf': Infinity, '-Inf': -Infinity, NaN: Number.NaN }
+
+/** The page of these samples, as it is sent. */
+export function pageOf(...given: Parameters<typeof renderSamples>): string {
+  return encodePieces(renderSamples(...given)).toString()
+}
 
 /** A page back into families; strict: throws at any line that is not as the text format has it. */
 export function parsePage(page: string): ParsedFamily[] {

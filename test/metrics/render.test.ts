@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import * as catalog from '../../src/metrics/catalog.ts'
 import { type Distribution, type Family, type Sample, sample } from '../../src/metrics/family.ts'
-import { CONTENT_TYPE, createOwnMetrics, renderSamples } from '../../src/metrics/render.ts'
+import { CONTENT_TYPE, createOwnMetrics } from '../../src/metrics/render.ts'
 import { findTool, lacking } from '../tools.ts'
-import { expectedFamilies, parsePage } from './exposition.ts'
+import { expectedFamilies, pageOf, parsePage } from './exposition.ts'
 
 const temperature: Family<'room'> = {
   name: 'test_temperature_celsius',
@@ -23,7 +23,7 @@ const latency: Family<'drive'> = {
 const up: Family<never> = { name: 'test_up', type: 'gauge', help: '1.', labels: [] }
 
 t.test('a page groups each family under one header', async (t) => {
-  const page = renderSamples([
+  const page = pageOf([
     sample(temperature, { room: 'attic' }, 31.5),
     sample(up, {}, 1),
     sample(temperature, { room: 'cellar' }, -4),
@@ -43,7 +43,7 @@ test_up 1
 
 t.test('a histogram is cumulative and ends with +Inf, sum and count', async (t) => {
   const value = { bounds: [0.00001, 0.01, 1], counts: [0, 3, 7], count: 8, sum: 12.25 }
-  const page = renderSamples([sample(latency, { drive: 'root' }, value)])
+  const page = pageOf([sample(latency, { drive: 'root' }, value)])
   t.strictSame(page.split('\n').slice(2, -1), [
     'test_latency_seconds_bucket{drive="root",le="1e-05"} 0',
     'test_latency_seconds_bucket{drive="root",le="0.01"} 3',
@@ -71,14 +71,14 @@ t.test('le is spelled as Go spells it', async (t) => {
   const bounds = spelled.map(([bound]) => bound)
   const counts = bounds.map(() => 0)
   const family: Family<never> = { ...latency, labels: [] }
-  const page = renderSamples([sample(family, {}, { bounds, counts, count: 0, sum: 0 })])
+  const page = pageOf([sample(family, {}, { bounds, counts, count: 0, sum: 0 })])
   const found = [...page.matchAll(/le="([^"]*)"/g)].map(([, le]) => le)
   t.strictSame(found, [...spelled.map(([, text]) => text), '+Inf'])
 })
 
 t.test('what is not a plain number is spelled as the format has it', async (t) => {
   const values = [Number.NaN, Infinity, -Infinity, 1e21, 5e-324, 2 ** 53]
-  const page = renderSamples(values.map((value, i) => sample(temperature, { room: `${i}` }, value)))
+  const page = pageOf(values.map((value, i) => sample(temperature, { room: `${i}` }, value)))
   t.strictSame(
     page
       .split('\n')
@@ -91,7 +91,7 @@ t.test('what is not a plain number is spelled as the format has it', async (t) =
 t.test('label values and help are escaped', async (t) => {
   const family = { ...temperature, help: 'a \\ and\na "quote"' }
   t.equal(
-    renderSamples([sample(family, { room: 'C:\\ "x"\ny' }, 1)]),
+    pageOf([sample(family, { room: 'C:\\ "x"\ny' }, 1)]),
     `# HELP test_temperature_celsius a \\\\ and\\na "quote"
 # TYPE test_temperature_celsius gauge
 test_temperature_celsius{room="C:\\\\ \\"x\\"\\ny"} 1
@@ -100,7 +100,7 @@ test_temperature_celsius{room="C:\\\\ \\"x\\"\\ny"} 1
 })
 
 t.test('families come in the order of the catalog, unknown ones last', async (t) => {
-  const page = renderSamples([
+  const page = pageOf([
     sample(up, {}, 1),
     sample(catalog.configReloadSuccessful, {}, 1),
     sample(catalog.host.cpus, {}, 2),
@@ -116,7 +116,7 @@ t.test(
   'of two samples with the same labels the first is printed, the second reported',
   async (t) => {
     const reported: string[] = []
-    const page = renderSamples(
+    const page = pageOf(
       [
         sample(temperature, { room: 'attic' }, 1),
         sample(temperature, { room: 'attic' }, 2),
@@ -136,7 +136,7 @@ t.test('any page parses back to the same samples', async () => {
     fc.property(fc.array(anySample(), { maxLength: 30 }), (samples) => {
       const order = (name: string) => catalog.catalog.findIndex((family) => family.name === name)
       const expected = expectedFamilies(samples).sort((a, b) => order(a.name) - order(b.name))
-      assert.deepStrictEqual(parsePage(renderSamples(samples)), expected)
+      assert.deepStrictEqual(parsePage(pageOf(samples)), expected)
     }),
     { numRuns: 300 },
   )
@@ -157,6 +157,14 @@ t.test('kvmio counts for itself and shows its process', async (t) => {
   })
 })
 
+t.test('letters of any alphabet, on a page of any length', async (t) => {
+  for (const length of [1, 30_000, 300_000, 3_000_000]) {
+    const room = `Küche 🍳 ${'厨'.repeat(length)}`
+    const [family] = parsePage(pageOf([sample(temperature, { room }, 1)]))
+    t.ok(family?.samples[0]?.labels.room === room, `${length} letters of three bytes`)
+  }
+})
+
 t.test('two programs in one process count apart', async (t) => {
   const [first, second] = [createOwnMetrics(), createOwnMetrics()]
   first.inc(catalog.scrapeErrors, { collector: 'qmp' })
@@ -171,7 +179,7 @@ t.test('promtool finds nothing to say', { skip: lacking('promtool') }, async (t)
     sample(catalog.deviceTransactions, { device: 'sda' }, someDistribution()),
     sample(catalog.tierVms, { tier: 'a "b" \\ c\nd' }, Number.NaN),
   ]
-  const input = renderSamples(samples) + (await own.text())
+  const input = pageOf(samples) + (await own.text())
   t.equal(execFileSync(findTool('promtool')!, ['check', 'metrics'], { input }).toString(), '')
 })
 

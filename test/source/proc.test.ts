@@ -8,6 +8,8 @@ import {
   parseProcIo,
   parseProcStat,
   parseProcStatus,
+  pollProcStat,
+  pollResidentBytes,
   readHostCpu,
   readMeminfo,
   readProcIo,
@@ -29,12 +31,12 @@ t.test('reads a recorded qemu', async (t) => {
     ppid: 7995,
     cpuSeconds: 0.01,
     startTicks: 186304,
-    residentBytes: 32372 * 1024,
   })
   t.match(await readProcStatus(PROC, 4711), {
     name: 'qemu-system-x86',
     uid: [0, 0, 0, 0],
     gid: [0, 0, 0, 0],
+    residentBytes: 32372 * 1024,
   })
 })
 
@@ -61,9 +63,18 @@ t.test('reads itself', async (t) => {
   const stat = await readProcStat('/proc', process.pid)
   t.equal(stat.ppid, process.ppid)
   t.ok(stat.cpuSeconds > 0 && stat.cpuSeconds < 600)
-  t.ok((stat.residentBytes ?? 0) > 10 * 2 ** 20)
-  t.equal((await readProcStatus('/proc', process.pid)).uid[1], process.geteuid?.())
+  const status = await readProcStatus('/proc', process.pid)
+  t.ok((status.residentBytes ?? 0) > 10 * 2 ** 20)
+  t.equal(status.uid[1], process.geteuid?.())
   t.ok((await readProcIo('/proc', process.pid)).readBytes >= 0)
+})
+
+t.test('who asks again and again gets what is so now', async (t) => {
+  const before = await pollProcStat('/proc', process.pid)
+  const until = before.cpuSeconds + 0.03
+  while (process.cpuUsage().user / 1e6 < until);
+  t.ok((await pollProcStat('/proc', process.pid)).cpuSeconds > before.cpuSeconds)
+  t.ok((await pollResidentBytes('/proc', process.pid))! > 10 * 2 ** 20)
 })
 
 t.test('a name may hold spaces and parentheses', async (t) => {
@@ -100,9 +111,9 @@ t.test('a zombie is not alive', async (t) => {
     if ((await readProcStat('/proc', pid)).state === 'Z') break
     await sleep(20)
   }
-  const { state, startTicks, residentBytes } = await readProcStat('/proc', pid)
+  const { state, startTicks } = await readProcStat('/proc', pid)
   t.equal(state, 'Z')
-  t.equal(residentBytes, undefined)
+  t.equal((await readProcStatus('/proc', pid)).residentBytes, undefined)
   t.equal(await isSameProcess('/proc', pid, startTicks), false)
 })
 

@@ -175,7 +175,7 @@ const garbage: Record<string, [sent: string, message: string]> = {
   'not JSON': ['hello\n', 'vm x: expected a JSON object on the QMP socket, got "hello"'],
   'not an object': ['[1]\n', 'vm x: expected a JSON object on the QMP socket, got "[1]"'],
   'an error without a text': [
-    '{"error": {}, "id": 2}\n',
+    '{"error": {}, "id": 1}\n',
     'vm x: QMP query-status: an answer without return or error',
   ],
 }
@@ -236,6 +236,29 @@ t.test('a qemu that hangs is not asked again until it answers', async (t) => {
   while (asked.length < 2) await sleep(1)
   socket.write(`{"return": "in time", "id": ${asked[1]![1]}}\n`)
   t.equal(await next, 'in time')
+  qmp.close()
+})
+
+t.test('ids stay short, and a late answer is not taken for that of the next command', async (t) => {
+  const asked: [Socket, number][] = []
+  const path = await sick(
+    t,
+    greeting((socket, id) => asked.push([socket, id])),
+  )
+  const qmp = await Qmp.connect({ name: 'vm x', path })
+  await t.rejects(qmp.command('slow', undefined, 20), { message: /no answer to QMP slow/ })
+  const next = qmp.command('next')
+  while (asked.length < 2) await sleep(1)
+  for (const [socket, id] of asked) socket.write(`{"return": "answer ${id}", "id": ${id}}\n`)
+  t.equal(await next, 'answer 2')
+  const last = qmp.command('last')
+  while (asked.length < 3) await sleep(1)
+  t.strictSame(
+    asked.map(([, id]) => id),
+    [1, 2, 1],
+  )
+  asked[2]![0].write('{"return": "done", "id": 1}\n')
+  t.equal(await last, 'done')
   qmp.close()
 })
 
