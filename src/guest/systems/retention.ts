@@ -13,10 +13,14 @@ export interface ImageLimits {
   size?: number
 }
 
-/** Notes that a run uses what was built in this folder. */
+/** Notes that a run uses what was built in this folder; where it may only be read, nobody removes it either. */
 export async function markUsed(directory: string): Promise<void> {
   const now = new Date()
-  await utimes(directory, now, now)
+  try {
+    await utimes(directory, now, now)
+  } catch (error) {
+    if (!['EROFS', 'EACCES', 'EPERM'].includes(codeOf(error) ?? '')) throw error
+  }
 }
 
 /**

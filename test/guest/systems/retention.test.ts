@@ -36,6 +36,11 @@ t.test('what no run has used for too long goes', async (t) => {
   t.ok(usedAt > NOW, 'use is noted')
 })
 
+t.test('one that may only be read is used all the same', async (t) => {
+  await t.resolves(markUsed('/proc/1'), 'nobody may set the times of what is in procfs')
+  await t.rejects(markUsed(join(t.testdir({}), 'none')), { code: 'ENOENT' })
+})
+
 t.test('while they take too much, those that were used longest ago go', async (t) => {
   const { directory, left } = await cacheWith(t, SYSTEMS)
   t.strictSame(await pruneImages(directory, { size: 2.5 * MIB }, NOW), [`packages-${HASH}`])
