@@ -222,12 +222,12 @@ export const driveImage = {
   allocatedBytes: gauge(
     'drive_image_allocated_bytes',
     ['vm', 'drive', 'depth'],
-    'What the image takes where it lies: the blocks of a file, a volume whole, of a thin one what is written (every 15 s). Images of a depth above 0 may be under several drives.',
+    'What the image takes where it lies: the blocks of a file, a volume whole, of a thin one what is written (every 15 s at the soonest). Images of a depth above 0 may be under several drives.',
   ),
   fileBytes: gauge(
     'drive_image_file_bytes',
     ['vm', 'drive', 'depth'],
-    'Length of the image file, holes included (every 15 s).',
+    'Length of the image file, holes included (every 15 s at the soonest).',
   ),
 }
 
@@ -265,12 +265,12 @@ export const vmProcess = {
   descriptors: gauge(
     'vm_process_open_fds',
     ['vm'],
-    'Files, sockets and queues that the qemu process has open (/proc/PID/fd, every 15 s).',
+    'Files, sockets and queues that the qemu process has open (/proc/PID/fd, every 15 s at the soonest).',
   ),
   descriptorLimit: gauge(
     'vm_process_max_fds',
     ['vm'],
-    'How many it may have open (/proc/PID/limits, every 15 s); absent without a limit.',
+    'How many it may have open (/proc/PID/limits, every 15 s at the soonest); absent without a limit.',
   ),
   residentBytes: gauge(
     'vm_process_resident_memory_bytes',
@@ -280,12 +280,12 @@ export const vmProcess = {
   proportionalBytes: gauge(
     'vm_process_proportional_memory_bytes',
     ['vm'],
-    'What the qemu process takes of the host, a page of n processes as 1/n (/proc/PID/smaps_rollup Pss, every 15 s).',
+    'What the qemu process takes of the host, a page of n processes as 1/n (/proc/PID/smaps_rollup Pss, every 15 s at the soonest).',
   ),
   anonymousBytes: gauge(
     'vm_process_proportional_anonymous_memory_bytes',
     ['vm'],
-    'Of that, without files: the memory of the guest and of qemu itself (Pss_Anon, every 15 s).',
+    'Of that, without files: the memory of the guest and of qemu itself (Pss_Anon, every 15 s at the soonest).',
   ),
 }
 

@@ -6,7 +6,7 @@ export interface PacedReaderOptions<K, I, T> {
   /** What there is to read now, each by a key that nothing else ever had. */
   items(): ReadonlyMap<K, I>
   read(item: I): Promise<T>
-  /** Of one item, the least time between two readings. */
+  /** Of one item, the least time between two readings; more where all of them would take more than SHARE. */
   paceMs: number
   /** A reading that was missed: of which source, and why. */
   onError(source: string, error: unknown): void
@@ -18,12 +18,18 @@ export interface PacedReaderOptions<K, I, T> {
 
 interface Reading<T> {
   at: number
+  tookMs: number
   /** Absent where it could not be read. */
   value?: T
   /** Not answered yet, though its deadline has passed. */
   isLate?: boolean
 }
 
+/**
+ * Of one processor, what the readings may take of the time. The memory of 20 qemus takes 50 to 160 ms, which each 15 s would
+ * be a third and more of all that kvmio takes.
+ */
+const SHARE = 0.003
 const INTERVAL_MS = 1_000
 const DEADLINE_MS = 2_000
 // It has just ended, or was removed.
@@ -62,12 +68,16 @@ export class PacedReader<K, I, T> {
   async tick(): Promise<void> {
     const items = this.#options.items()
     for (const key of this.#readings.keys()) if (!items.has(key)) this.#readings.delete(key)
+    const took = [...this.#readings.values()].reduce((sum, { tookMs }) => sum + tookMs, 0)
+    const paceMs = Math.max(this.#options.paceMs, took / SHARE)
     for (const [key, item] of items) {
       const last = this.#readings.get(key)
-      if (last && (last.isLate || this.#now() - last.at < this.#options.paceMs)) continue
-      const reading: Reading<T> = { at: this.#now() }
+      if (last && (last.isLate || this.#now() - last.at < paceMs)) continue
+      const begun = this.#now()
+      const reading: Reading<T> = { at: begun, tookMs: 0 }
       reading.value = await this.#inTime(item, reading)
       reading.at = this.#now()
+      reading.tookMs = reading.isLate ? 0 : reading.at - begun // one that hangs works on nothing
       this.#readings.set(key, reading)
     }
   }

@@ -46,6 +46,24 @@ t.test('each item at once, and then every 15 seconds', async (t) => {
   t.strictSame(asked, ['a', 'b', 'a'])
 })
 
+t.test(
+  'less often where all would take more than 0.3 % of a processor, and a new one at once',
+  async (t) => {
+    const { items, asked, clock, paced } = reader()
+    const slow = async () => (clock.now += 50)
+    items.set('a', slow)
+    items.set('b', slow)
+    await paced.tick() // a until 50, b until 100: 100 ms may be had each 33.3 s
+    items.set('new', async () => 1)
+    clock.now = 33_300
+    await paced.tick()
+    t.strictSame(asked, ['a', 'b', 'new'])
+    clock.now = 33_400
+    await paced.tick()
+    t.strictSame(asked, ['a', 'b', 'new', 'a', 'b'])
+  },
+)
+
 t.test('a reading goes with its item', async (t) => {
   const { items, errors, clock, paced } = reader()
   items.set('a', async () => 100)
