@@ -115,8 +115,18 @@ busybox poweroff -f
 })
 
 const BAD_USAGE: [name: string, args: string[], config: object | undefined, stderr: string][] = [
-  ['an unknown study', ['run', 'tow', '--once'], undefined, 'no study tow; CONFIG has two, full; did you mean two?\n'],
-  ['an unknown study of plan', ['plan', 'tow'], undefined, 'no study tow; CONFIG has two, full; did you mean two?\n'],
+  [
+    'an unknown study',
+    ['run', 'tow', '--once'],
+    undefined,
+    'no study tow; CONFIG has two, full; did you mean two?\n',
+  ],
+  [
+    'an unknown study of plan',
+    ['plan', 'tow'],
+    undefined,
+    'no study tow; CONFIG has two, full; did you mean two?\n',
+  ],
   [
     'a bad config',
     ['run', 'two', '--once'],
