@@ -25,19 +25,19 @@ export class Balloon {
   #told = false
   #processBefore: ProportionalMemory | undefined
 
-  constructor(plan: VmPlan, procRoot: string, pid: number) {
+  /** With the phases that the guest of a vm that was taken over has told: its target may have been set by then. */
+  constructor(plan: VmPlan, procRoot: string, pid: number, phases: readonly PhaseRow[]) {
     this.#plan = plan
     this.#procRoot = procRoot
     this.#pid = pid
-    this.record = { targetBytes: plan.memoryBytes }
+    this.record = { targetBytes: this.#due(phases) ?? plan.memoryBytes }
   }
 
   /** Sets the target if it is time. Of a vm that was taken over it may be set already: once more does no harm. */
   async follow(qmp: Qmp, phases: readonly PhaseRow[]): Promise<void> {
-    const { targetBytes, at } = this.#plan.balloon ?? {}
+    const targetBytes = this.#due(phases)
     if (this.#told || targetBytes === undefined || !qmp.isOpen) return
-    if (at !== undefined && !phases.some(({ phase }) => phase === at)) return
-    if (at !== undefined) this.#processBefore ??= await this.#readProcess()
+    if (this.#plan.balloon?.at !== undefined) this.#processBefore ??= await this.#readProcess()
     try {
       await setBalloonTarget(qmp, targetBytes)
     } catch (error) {
@@ -46,6 +46,12 @@ export class Balloon {
     }
     this.record.targetBytes = targetBytes
     this.#told = true
+  }
+
+  /** The target, once the guest is to be told of it. */
+  #due(phases: readonly PhaseRow[]): number | undefined {
+    const { targetBytes, at } = this.#plan.balloon ?? {}
+    return at === undefined || phases.some(({ phase }) => phase === at) ? targetBytes : undefined
   }
 
   /** Why the target was never set, when there is one and its phase never came. */

@@ -107,9 +107,9 @@ export class RunningVm {
     this.#context = context
     this.#listener = listener
     this.#phaseLog = new PhaseLog(vmFiles(plan.directory).phaseLog, progress?.phaseOffset ?? 0)
-    this.#balloon = new Balloon(plan, context.procRoot, process.pid)
     this.#bootTime = progress?.bootTime
     this.#phases = [...(progress?.phases ?? [])]
+    this.#balloon = new Balloon(plan, context.procRoot, process.pid, this.#phases)
     this.#phaseSince = context.now()
     this.identity = identityOf(plan)
     const guestDisks = () => [...this.#disks.values()]
