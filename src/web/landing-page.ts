@@ -1,3 +1,5 @@
+import { escapeHtml } from '../lib/html.ts'
+
 /** What the page shows: tables by title, each a list of rows with the same columns. */
 export type Status = Readonly<Record<string, readonly Readonly<Record<string, string | number>>[]>>
 
@@ -41,16 +43,4 @@ function table(title: string, rows: Status[string]): string {
   return `<section>${heading}<table><thead><tr>${head}</tr></thead><tbody>
 ${body.join('\n')}
 </tbody></table></section>`
-}
-
-const ENTITIES: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
 }

@@ -58,6 +58,5 @@ t.test('there is no journal on a disk that is full', { skip: noRoot }, async (t)
   })
   await rm(join(directory, 'other'))
   await run('mount', ['-o', 'remount,size=4m', directory])
-  new Journal(file).close() // what was begun is no harm
-  t.pass('there is one when there is space')
+  t.doesNotThrow(() => new Journal(file).close(), 'what was begun is no harm once there is space')
 })

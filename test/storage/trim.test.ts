@@ -30,8 +30,7 @@ t.test('what a run has left free is free on the device too', { skip }, async (t)
 
 t.test('where there is nothing to trim, nothing happens', async (t) => {
   const tier = { name: 'local', kind: 'directory', directory: '/nowhere' }
-  await trim({ tier } as never, silentLog)
+  await t.resolves(trim({ tier } as never, silentLog), 'a folder is none of its own')
   const gone = { name: 'gone', kind: 'filesystem', directory: '/nowhere' }
-  await trim({ tier: gone, disk: {} } as never, silentLog)
-  t.pass('no error of it ends a run')
+  await t.resolves(trim({ tier: gone, disk: {} } as never, silentLog), 'no error ends a run')
 })

@@ -1,3 +1,5 @@
+import { escapeHtml } from '../../../lib/html.ts'
+
 /** Markup that is known to be safe. */
 export class Html {
   readonly text: string
@@ -21,16 +23,4 @@ function markup(part: Part): string {
   if (part instanceof Html) return part.text
   if (Array.isArray(part)) return part.map(markup).join('')
   return escapeHtml(String(part))
-}
-
-const ENTITIES: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
 }
