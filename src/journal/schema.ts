@@ -136,6 +136,43 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (series_id, at)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE calibrations (
+    id INTEGER PRIMARY KEY,
+    tier TEXT NOT NULL,
+    manifest TEXT NOT NULL,        -- JSON: versions, host facts, what the tier stands on
+    result TEXT,                   -- JSON: capacity by class, points; null until it has ended well
+    reason TEXT,                   -- why it did not end well
+    started_at REAL NOT NULL,
+    ended_at REAL
+  ) STRICT;
+  CREATE INDEX calibrations_by_tier ON calibrations (tier, ended_at);
+
+  CREATE TABLE ramps (
+    id INTEGER PRIMARY KEY,
+    tier TEXT NOT NULL,
+    guest TEXT NOT NULL,
+    manifest TEXT NOT NULL,        -- JSON: versions, host facts, workload, target
+    prediction TEXT NOT NULL,      -- JSON: demand and density by method, from before its first step
+    measured INTEGER,              -- vms that met the target in each repetition; null until it has ended well
+    bound TEXT,                    -- what it came to: latency, or the limit that stopped it
+    reason TEXT,                   -- why it did not end well
+    started_at REAL NOT NULL,
+    ended_at REAL
+  ) STRICT;
+  CREATE INDEX ramps_by_tier ON ramps (tier, guest, ended_at);
+
+  CREATE TABLE ramp_steps (
+    ramp_id INTEGER NOT NULL REFERENCES ramps,
+    seq INTEGER NOT NULL,          -- from 1, in the order of time
+    repetition INTEGER NOT NULL,   -- from 1
+    vms INTEGER NOT NULL,
+    verdict TEXT NOT NULL CHECK (verdict IN ('met', 'missed', 'void')),
+    figures TEXT NOT NULL,         -- JSON: p99 by vm, latency and queue of the device, transactions per second, processor time
+    ended_at REAL NOT NULL,
+    PRIMARY KEY (ramp_id, seq)
+  ) STRICT;
+  `,
 ]
 
 /** The version of the tables that this kvmio reads and writes. */

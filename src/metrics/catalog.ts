@@ -554,7 +554,32 @@ export const tierTargetLatency = gauge(
 export const tierCapacity = gauge(
   'tier_capacity_transactions_per_second',
   ['tier', 'source', 'class'],
-  'What the tier can serve; source="rated" comes from the config.',
+  'What the tier can serve; source="rated" comes from the config, source="calibrated" is what fio measured, at the target latency.',
+)
+export const tierPeak = gauge(
+  'tier_peak_transactions_per_second',
+  ['tier', 'source', 'class'],
+  'What the tier serves at the most, however long each operation then waits (X_inf).',
+)
+export const tierBaseLatency = gauge(
+  'tier_base_latency_seconds',
+  ['tier', 'source', 'class'],
+  'How long an operation takes that waits for no other (R0).',
+)
+export const tierCapacityBytes = gauge(
+  'tier_capacity_bytes_per_second',
+  ['tier', 'source', 'class'],
+  'Bytes that the tier moves in a second at the most.',
+)
+export const tierCalibrationResidual = gauge(
+  'tier_calibration_residual_ratio',
+  ['tier', 'class'],
+  'How far the measured latencies lie from the line R0 + Q / X_inf, at the most, as a share of them.',
+)
+export const tierCalibrationTime = gauge(
+  'tier_calibration_time_seconds',
+  ['tier'],
+  'When the calibration in force ended, Unix time.',
 )
 export const tierOperationCost = gauge(
   'tier_operation_cost_seconds',
@@ -589,6 +614,61 @@ export const tierDemand = {
     'tier_demand_squared_seconds_total',
     ['tier', 'basis'],
     'Squares of the samples, summed.',
+  ),
+}
+
+// Density.
+
+export const density = {
+  demandMean: gauge(
+    'density_demand_mean_ratio',
+    ['tier', 'guest', 'source'],
+    'Device-seconds that one vm of the guest asks of the tier in a second; source is stated (config) or journal.',
+  ),
+  demandDeviation: gauge(
+    'density_demand_deviation_ratio',
+    ['tier', 'guest', 'source'],
+    'Standard deviation of the one-second samples of that demand.',
+  ),
+  demandCorrelation: gauge(
+    'density_demand_correlation_ratio',
+    ['tier', 'guest', 'source'],
+    'Mean correlation of the demands of two vms, 0 to 1.',
+  ),
+  guestMemory: gauge(
+    'density_guest_memory_bytes',
+    ['guest'],
+    'Memory of the host that one vm of the guest takes: its own and that of its qemu.',
+  ),
+  predicted: gauge(
+    'density_predicted_vms',
+    ['tier', 'guest', 'method'],
+    'Vms that were predicted to fit before the last ramp.',
+  ),
+  measured: gauge(
+    'density_measured_vms',
+    ['tier', 'guest'],
+    'Vms that met the target in the last ramp.',
+  ),
+  zScore: gauge(
+    'density_z_score',
+    [],
+    'Standard deviations that the method sigma keeps free above the mean (config).',
+  ),
+  utilisationCap: gauge(
+    'density_utilisation_cap_ratio',
+    [],
+    'Share of its peak that a tier may be filled to where no target latency says more (config).',
+  ),
+  cpuCap: gauge(
+    'density_cpu_cap_ratio',
+    [],
+    'Share of its processors that the host may be filled to (config).',
+  ),
+  memoryReserve: gauge(
+    'density_memory_reserve_bytes',
+    [],
+    'Memory that stays with the host (config).',
   ),
 }
 
