@@ -38,6 +38,7 @@ const PROGRAMS = [
   ['mkfs.vfat', 'dosfstools', "makes the seed of a user's cloud image"],
   ['mcopy', 'mtools', "fills the seed of a user's cloud image"],
   ['debootstrap', 'debootstrap', 'builds the guest system debian'],
+  ...(forTests ? [['sfdisk', 'fdisk', 'reads the partitions that the installer made']] : []),
   ...(forAccuracy ? [['bpftrace', 'bpftrace', "traces the kernel's block layer"]] : []),
 ]
 

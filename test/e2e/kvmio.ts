@@ -402,6 +402,8 @@ async function whatIsLeft({ state }: Home): Promise<string[]> {
     findIoHierarchy('/proc'),
     readdir(state, { recursive: true, withFileTypes: true }),
   ])
+  const own = [...loops].flatMap(([device, file]) => (file.startsWith(state) ? [device] : []))
+  const elsewhere = own.length > 0 ? await mountedElsewhere() : new Set<string>()
   const cgroup = hierarchy && join(hierarchy.root, cgroupOf(state))
   const hasCgroup =
     cgroup !== undefined &&
@@ -412,8 +414,24 @@ async function whatIsLeft({ state }: Home): Promise<string[]> {
   return [
     ...running.map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`),
     ...mounts.flatMap(({ mountPoint }) => (mountPoint.startsWith(state) ? [mountPoint] : [])),
-    ...[...loops].flatMap(([device, file]) => (file.startsWith(state) ? [device] : [])),
+    ...own.flatMap((device) => (elsewhere.has(device) ? [] : [device])),
     ...(hasCgroup ? [cgroup] : []),
     ...entries.flatMap((entry) => (entry.isSocket() ? [join(entry.parentPath, entry.name)] : [])),
   ]
+}
+
+/**
+ * Devices that a mount namespace of another process has mounted. Where the root mount is private, as in containers, what
+ * debootstrap is run in keeps a copy of every mount of its beginning until it ends: not this home's doing.
+ */
+async function mountedElsewhere(): Promise<Set<string>> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const texts = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '')),
+  )
+  const here = await readFile('/proc/self/mountinfo', 'utf8')
+  const devicesOf = (text: string) => text.match(/(?<= \/dev\/)loop\d+(?= )/g) ?? []
+  const others = new Set(texts.flatMap(devicesOf))
+  for (const device of devicesOf(here)) others.delete(device)
+  return others
 }
