@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path'
 import { codeOf, UnavailableError } from '../../lib/errors.ts'
 import { ProcessError, run } from '../../lib/process.ts'
 import type { Mirror } from './mirror.ts'
+import { scriptFile } from './scripts.ts'
 
 /** What a root filesystem is made of: all that its content depends on, beside the mirror. */
 export interface RootRecipe {
@@ -102,13 +103,15 @@ async function debootstrap(
   { into, mirror, signal }: Pick<RootTreeOptions, 'into' | 'mirror' | 'signal'>,
   timeoutMs: number,
 ): Promise<void> {
-  // Not private: a mount that this host takes down meanwhile would live on in here, and its loop device be in use.
+  // Not private: a mount that this host takes down meanwhile would live on in here, and its loop device be in use. Where
+  // the root mount is private itself nothing comes through, and alone.sh sees to it.
   const alone = ['unshare', '--mount', '--propagation', 'slave', '--pid', '--fork']
-  const dying = ['--pdeathsig', 'KILL', ...alone, '--kill-child', '--mount-proc', program]
+  const dying = ['--pdeathsig', 'KILL', ...alone, '--kill-child', '--mount-proc']
+  const word = ['sh', scriptFile('alone'), program]
   try {
     // unshare blocks SIGTERM; its death by SIGKILL takes the namespace's processes along.
     const options = { name: 'debootstrap', timeoutMs, signal, killSignal: 'SIGKILL' } as const
-    await run('setpriv', [...dying, ...args], options)
+    await run('setpriv', [...dying, ...word, ...args], options)
   } catch (error) {
     signal?.throwIfAborted()
     if (!(error instanceof ProcessError)) throw error
