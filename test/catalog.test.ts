@@ -11,7 +11,7 @@ const { generate, withTable } = await import('../scripts/generate/metrics-table.
 
 /** What a name ends in when it counts a thing of its own. */
 const THINGS =
-  /_(now|up|vms|cpus|length|outcome|phase|available|running|planned|paused|success|successful|info|operations|requests|completed|merged|samples|runs|blocks|errors|faults|discards|accesses|threads|fds)$/
+  /_(now|up|vms|cpus|length|outcome|phase|available|running|planned|paused|success|successful|info|operations|requests|completed|merged|samples|runs|blocks|errors|faults|discards|accesses|threads|fds|score)$/
 const BASE_UNITS = /_(seconds|bytes|ratio|per_second)$/
 const OTHER_UNITS =
   /_(milliseconds|microseconds|nanoseconds|minutes|hours|ms|us|ns|kilobytes|megabytes|kb|kib|mib|sectors|percent|iops|tps)(_|$)/

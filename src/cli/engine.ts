@@ -237,7 +237,7 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<StudySummary> {
     const study = await withWorkloadText(name, configured)
-    const hash = studyHash(study, guest)
+    const hash = studyHash(study, guest, this.holder.current.tiers)
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)

@@ -62,7 +62,7 @@ async function planOf(
   const study = await withWorkloadText(name, configured)
   const planned = planCases(study, guest, config.tiers)
   const cases = await Promise.all(planned.map((point) => withHost(point, config, probing)))
-  const past = journal ? runSeconds(journal, name, studyHash(study, guest)) : []
+  const past = journal ? runSeconds(journal, name, studyHash(study, guest, config.tiers)) : []
   const context = { stateDir: config.state, procRoot: PROC, sysRoot: SYS }
   const space = [...spaceNeeded(cases)].map(async ([tier, neededBytes]) => {
     return { tier, neededBytes, availableBytes: await tierRoom(tier, config.tiers[tier]!, context) }

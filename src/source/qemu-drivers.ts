@@ -1,18 +1,16 @@
-// Reads which block drivers qemu has: the last lines of `qemu-img --help`. Those of the network are modules, which
-// Debian has in a package of their own.
-import { KvmioError } from '../lib/errors.ts'
+// Whether qemu has a block driver. `qemu-img --help` lists those of the network also where their modules are not
+// installed, so it is asked for the driver itself.
+import { messageOf } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 
 /** The package of Debian's and Ubuntu's that has the drivers which qemu-utils has not. */
 export const EXTRA_DRIVERS = 'qemu-block-extra'
 
-/** The drivers and formats that this host's qemu-img knows; it finds the same modules as qemu. */
-export async function readQemuDrivers(): Promise<string[]> {
-  return parseQemuDrivers(await run('qemu-img', ['--help'], { timeoutMs: 10_000 }))
-}
-
-export function parseQemuDrivers(help: string): string[] {
-  const line = /^Supported formats: (.*)$/m.exec(help)?.[1]
-  if (line === undefined) throw new KvmioError('qemu-img --help: expected its supported formats')
-  return line.trim().split(/\s+/)
+/** Asks this host's qemu-img, which finds the same modules as qemu, for the driver without a server: nothing is reached. */
+export async function qemuHasDriver(driver: string): Promise<boolean> {
+  const node = `json:${JSON.stringify({ driver })}`
+  return await run('qemu-img', ['info', node], { timeoutMs: 10_000 }).then(
+    () => true,
+    (error) => !messageOf(error).includes(`Unknown driver '${driver}'`),
+  )
 }

@@ -5,7 +5,7 @@ import { parseNetworkUrl, shownUrl, urlFor } from '../config/network-url.ts'
 import { KvmioError, messageOf, UnavailableError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 import { formatBytes } from '../lib/quantities.ts'
-import { EXTRA_DRIVERS, readQemuDrivers } from '../source/qemu-drivers.ts'
+import { EXTRA_DRIVERS, qemuHasDriver } from '../source/qemu-drivers.ts'
 import { missingPrograms } from './programs.ts'
 
 const TIMEOUT_MS = 15_000
@@ -18,7 +18,7 @@ export async function openTarget({ url, passwordFile }: Target): Promise<number 
   const missing = await missingPrograms(['qemu-img'])
   if (missing !== undefined) throw new UnavailableError(missing)
   const { driver } = optionsOf(url).options
-  if (!(await readQemuDrivers()).includes(driver)) {
+  if (!(await qemuHasDriver(driver))) {
     throw new UnavailableError(`this qemu has no driver ${driver}: apt install ${EXTRA_DRIVERS}`)
   }
   return urlFor(url, '', '') === url ? await sizeOf({ kind: 'url', url, passwordFile }) : undefined

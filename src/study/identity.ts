@@ -1,13 +1,23 @@
 import { createHash } from 'node:crypto'
-import type { GuestConfig, StudyConfig } from '../config/schema.ts'
+import type { GuestConfig, StudyConfig, TierConfig } from '../config/schema.ts'
+import { planCases, tiersOf } from './plan.ts'
 
 /**
- * What makes two executions of a study the same one, so that the second goes on where the first one stopped: all that it
- * and its guest say, except how often and when it runs.
+ * What makes two executions of a study the same one, so that the second goes on where the first one stopped: all that it,
+ * its guest and the tiers of its cases say, except how often and when it runs, and what is expected of a tier.
  */
-export function studyHash(study: StudyConfig, guest: GuestConfig): string {
+export function studyHash(
+  study: StudyConfig,
+  guest: GuestConfig,
+  tiers: Readonly<Record<string, TierConfig>>,
+): string {
   const { blocks: _, tries: __, schedule: ___, ...what } = study
+  const names = new Set(planCases(study, guest).flatMap((point) => tiersOf(point.guest)))
+  const used = [...names].sort().flatMap((name) => {
+    const { target: _, capacity: __, ...made } = tiers[name] ?? {}
+    return [[name, made]]
+  })
   return createHash('sha256')
-    .update(JSON.stringify({ study: what, guest }))
+    .update(JSON.stringify({ study: what, guest, tiers: used }))
     .digest('hex')
 }

@@ -24,7 +24,7 @@ async function version2(t: Test): Promise<string> {
 t.test('a reader leaves an older journal to those that write', async (t) => {
   const file = await version2(t)
   t.throws(() => openReader(file), {
-    message: `${file}: written by an older kvmio (journal version 2, this one reads 3); "kvmio serve" or "kvmio run" brings it up to date`,
+    message: `${file}: written by an older kvmio (journal version 2, this one reads 4); "kvmio serve" or "kvmio run" brings it up to date`,
   })
 })
 

@@ -30,7 +30,6 @@ import {
 } from '../../src/source/proc.ts'
 import { parseProcCgroup } from '../../src/source/process-cgroup.ts'
 import { parseQemuCommandLine } from '../../src/source/qemu-command-line.ts'
-import { parseQemuDrivers } from '../../src/source/qemu-drivers.ts'
 import { parseJsonObject, parseOption } from '../../src/source/qemu-options.ts'
 import { parseArguments } from '../../src/source/qemu-processes.ts'
 import { parseQmpLine } from '../../src/source/qmp.ts'
@@ -106,7 +105,6 @@ const PARSERS: Parser[] = [
   ['lvs', parseLogicalVolumes, texts(['recorded-lvm/lvs.json', 'constructed-lvm/lvs.json'])],
   ["a volume's mapper name", volumeOf, ['vg--a-vm----1', 'vg--a-pool0-tpool']],
   ['wipefs', parseSignatures, ['{"signatures": [{"type": "ext4", "uuid": "1", "label": "x"}]}']],
-  ['qemu-img --help', parseQemuDrivers, ['usage\nSupported formats: blkdebug file qcow2 raw\n']],
   ['fio', parseFio, ['warning\n{"jobs": [{"write": {"io_bytes": 1, "bw_bytes": 2, "iops": 3}}]}']],
   ['a line of QMP', parseQmpLine, ['{"return": {}, "id": 1}', '{"QMP": {}}', '{"event": "STOP"}']],
   ['query-blockstats', (text) => ofJson(text, parseBlockStats), texts(QMP)],

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startProcess } from '../../src/lib/process.ts'
-import { readQemuDrivers } from '../../src/source/qemu-drivers.ts'
+import { qemuHasDriver } from '../../src/source/qemu-drivers.ts'
 import { createImage } from '../../src/storage/image.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { availableBytes } from '../../src/storage/space.ts'
@@ -14,7 +14,6 @@ import { stateFor } from './state.ts'
 
 const MIB = 2 ** 20
 const skip = (await missingPrograms(['qemu-img', 'nbdkit'])) ?? false
-const drivers = skip ? [] : await readQemuDrivers()
 
 /** A server of a disk in memory, on a socket that is gone when the test has ended. */
 async function server(t: Test, size: string): Promise<string> {
@@ -85,7 +84,7 @@ for (const [url, driver, reason] of nobody) {
     await writeFile(passwordFile, 'c2VjcmV0', { mode: 0o600 })
     const password = url.includes('@') ? { passwordFile } : {}
     const { tier } = await openTier('net', { url, ...password }, context)
-    if (drivers.includes(driver)) {
+    if (await qemuHasDriver(driver)) {
       t.ok(tier.unavailable?.startsWith(`${url} cannot be opened: `))
       t.match(tier.unavailable, reason)
       t.notMatch(tier.unavailable, /\n|c2VjcmV0|json:/)
@@ -95,7 +94,7 @@ for (const [url, driver, reason] of nobody) {
   })
 }
 
-const noIscsi = skip || (!drivers.includes('iscsi') && 'this qemu has no driver iscsi')
+const noIscsi = skip || (!(await qemuHasDriver('iscsi')) && 'this qemu has no driver iscsi')
 t.test('a password file that is not there', { skip: noIscsi }, async (t) => {
   const url = 'iscsi://me@127.0.0.1:1/target/0'
   const { tier } = await openTier('net', { url, passwordFile: '/nowhere' }, await stateFor(t))

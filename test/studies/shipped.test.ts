@@ -142,10 +142,10 @@ t.test('the sizes are those of the paper, and smaller with a sentence that says 
     }
   }
   for (const { scale, drives, works } of await sizes('paper-small')) {
-    t.match(scale, /^64 MiB written in place of 2 GiB, 10 s of waiting in place of 100 s/)
+    t.match(scale, /^64 MiB written in place of 2 GiB, 5 s of waiting in place of 100 s/)
     t.strictSame(drives, new Set([2 * GIB]))
     for (const work of works) {
-      const small = { kind: 'boot-write-shutdown', write: 64 * 2 ** 20, settle: 10 }
+      const small = { kind: 'boot-write-shutdown', write: 64 * 2 ** 20, settle: 5 }
       t.match(work, work.kind === 'install' ? { packages: 'minimal' } : small)
     }
   }
