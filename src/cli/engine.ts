@@ -30,6 +30,7 @@ import { Sampler, type Second } from '../sampler/sampler.ts'
 import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
 import { IostatReader } from '../source/iostat.ts'
+import { readMeminfo } from '../source/proc.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
@@ -310,6 +311,11 @@ export class Engine {
       cgroup: this.#cgroups.own,
       runAs: this.#runAs,
       freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
+      memory: () => readMeminfo(procRoot),
+      memoryOf: (name) => {
+        const pid = this.registry.records().find((vm) => vm.name === name)?.pid
+        return pid === undefined ? undefined : this.memory.of(pid)?.totalBytes
+      },
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
       unattributed: () => unattributed(this.sampler),
       onSecond: (listener) => {

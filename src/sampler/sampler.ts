@@ -30,6 +30,10 @@ export interface Second {
   seconds: number
   devices: ReadonlyMap<string, number>
   vms: ReadonlyMap<string, number>
+  /** By vm, what its qemu has counted until now; of one that did not answer there is nothing. */
+  drives: ReadonlyMap<string, readonly DriveStats[]>
+  /** What each vm asked of each tier. */
+  demand: readonly DemandSample[]
   /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
   stolen?: number
   /** The share in which they were not idle, 0 to 1. */
@@ -122,14 +126,16 @@ export class Sampler {
     const vms = this.#options.vms()
     this.#forget(vms)
     const rates = new Map<string, number>()
+    const drives = new Map<string, DriveStats[]>()
     const demand: DemandSample[] = []
     const reading = await this.#readDevicesFirst()
-    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, demand)))
+    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, drives, demand)))
     const devices = reading ? this.#sampleDevices(reading) : new Map<string, number>()
     if (reading) demand.push(...this.#deviceDemandOf(reading, vms))
     if (seconds !== undefined) this.#demand.add(demand)
     const cpu = await this.#sampleCpu()
-    if (seconds !== undefined) this.#options.onSecond?.({ seconds, devices, vms: rates, ...cpu })
+    if (seconds === undefined) return
+    this.#options.onSecond?.({ seconds, devices, vms: rates, drives, demand, ...cpu })
   }
 
   /** A vm's last reading, before its qemu and its cgroup go: what it did in its last second stays attributed to it. */
@@ -205,13 +211,19 @@ export class Sampler {
     return state
   }
 
-  async #sampleVm(vm: Vm, rates: Map<string, number>, demand: DemandSample[]): Promise<void> {
+  async #sampleVm(
+    vm: Vm,
+    rates: Map<string, number>,
+    counted: Map<string, DriveStats[]>,
+    demand: DemandSample[],
+  ): Promise<void> {
     const state = this.#vmState(vm)
     const [{ drives, at }] = await Promise.all([
       this.#readDrives(vm),
       this.#sampleCgroup(vm, state),
     ])
     if (!drives || !state.rates) return
+    counted.set(vm.name, drives)
     // A medium that the vm reads from beside them is none of its drives.
     const own = drives.filter(({ id }) => vm.drives.some((drive) => drive.id === id))
     const transactions = sum(
