@@ -4,7 +4,7 @@ import type { StudyEvent } from '../study/event.ts'
 import type { StudyOptions, StudySummary } from '../study/runner.ts'
 import type { ControlHandlers } from '../web/control.ts'
 import type { Engine } from './engine.ts'
-import { statusOf } from './status.ts'
+import { version } from './version.ts'
 
 /** What `run` asks of the kvmio that serves. */
 export interface RunRequest extends StudyOptions {
@@ -22,7 +22,7 @@ export function controlPath(stateDir: string): string {
 /** Does for another kvmio command what it asks for, on this one's tiers. */
 export function controlHandlers(engine: Engine, ending: AbortSignal): ControlHandlers {
   return {
-    status: () => statusOf(engine),
+    status: () => ({ version }),
 
     async *runs(body, signal): AsyncGenerator<RunMessage> {
       const { study, ...options } = parseRequest(body)
