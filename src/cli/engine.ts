@@ -224,6 +224,12 @@ export class Engine {
     return () => this.#eventListeners.delete(listener)
   }
 
+  /** Calls back after each second that was sampled; the returned function ends that. */
+  onSecond(listener: (second: Second) => void): () => void {
+    this.#secondListeners.add(listener)
+    return () => this.#secondListeners.delete(listener)
+  }
+
   /** The study that a command's word stands for, as the config that is in force now has it. */
   async findStudy(reference: string): Promise<FoundStudy> {
     const found = await findStudies([reference], this.holder.current)
@@ -318,10 +324,7 @@ export class Engine {
       },
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
       unattributed: () => unattributed(this.sampler),
-      onSecond: (listener) => {
-        this.#secondListeners.add(listener)
-        return () => this.#secondListeners.delete(listener)
-      },
+      onSecond: (listener) => this.onSecond(listener),
       onEvent: (event) => this.#take(event),
       takeLast: (vm) => this.sampler.takeLast(vm),
     }
