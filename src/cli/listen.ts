@@ -1,6 +1,7 @@
 import { COLLECTOR_NAMES } from '../collector/all.ts'
 import { CONTENT_TYPE } from '../metrics/render.ts'
 import { isLoopback, type Listening, listen } from '../web/listen.ts'
+import type { Protection } from '../web/protection.ts'
 import { createApp } from '../web/server.ts'
 import type { Engine } from './engine.ts'
 import { createPage } from './page.ts'
@@ -12,7 +13,8 @@ export async function listenWeb(
   engine: Engine,
   ready: () => string | undefined,
 ): Promise<Listening> {
-  const { options, log, holder } = engine
+  const { options, log, holder, webHolder } = engine
+  const protection = webHolder && (() => webHolder.current())
   const app = createApp({
     version,
     telemetryPath: options.telemetryPath,
@@ -23,10 +25,20 @@ export async function listenWeb(
     ready,
     reload: () => holder.reload(),
     status: () => statusOf(engine),
+    protection,
     log,
   })
-  if (!isLoopback(options.listenAddress)) {
-    log.warn(`${options.listenAddress} is open to the network, without TLS and without a password`)
+  const address = options.listenAddress
+  const lacks = isLoopback(address) ? [] : whatLacks(protection?.())
+  if (lacks.length > 0) {
+    log.warn(`${address} is open to the network, ${lacks.join(' and ')} (--web.config.file)`)
   }
-  return await listen(app, { address: options.listenAddress })
+  return await listen(app, { address, protection, log })
+}
+
+function whatLacks(protection: Partial<Protection> = {}): string[] {
+  const { tls, users = {} } = protection
+  // Who has shown a certificate of the right kind needs no password.
+  const isKnown = Object.keys(users).length > 0 || tls?.clientAuth === 'RequireAndVerifyClientCert'
+  return [...(tls ? [] : ['without TLS']), ...(isKnown ? [] : ['without a password'])]
 }

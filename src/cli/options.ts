@@ -14,6 +14,8 @@ export interface ServeOptions extends CommonOptions {
   listenAddress: string
   telemetryPath: string
   maxRequests: number
+  /** TLS and passwords; neither without it. */
+  webConfigFile?: string
   collectors: ReadonlySet<string>
   deviceInclude?: RegExp
   deviceExclude?: RegExp
@@ -36,6 +38,7 @@ export function addCommonOptions(command: Command): Command {
 export function addServeOptions(command: Command): Command {
   addCommonOptions(command)
     .option('--web.listen-address <address>', 'where /metrics is served', '127.0.0.1:10177')
+    .option('--web.config.file <file>', 'TLS and users, as exporters have it (default: neither)')
     .option('--web.telemetry-path <path>', 'the path of the metrics', '/metrics')
     .option('--web.max-requests <n>', 'scrapes at once at the most', wholeNumber, 40)
     .option(
@@ -80,6 +83,7 @@ export function serveOptions(flags: Flags): ServeOptions {
     listenAddress: String(flags['web.listenAddress']),
     telemetryPath: String(flags['web.telemetryPath']),
     maxRequests: Number(flags['web.maxRequests']),
+    webConfigFile: flags['web.config.file'] as string | undefined,
     collectors: new Set(COLLECTOR_NAMES.filter((name) => flags[`collector.${name}`] !== false)),
     deviceInclude: include,
     deviceExclude: include ? undefined : (exclude ?? new RegExp(DEFAULT_EXCLUDE)),
