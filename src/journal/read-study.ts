@@ -2,6 +2,7 @@ import { given, type JournalReader, type Row } from './journal.ts'
 import { countsOf, type LayerCount } from './layer-counts.ts'
 import type { Outcome } from './runs.ts'
 import { type SampleSeries, samplesOf } from './samples.ts'
+import type { SkippedCase } from './studies.ts'
 
 /** A study as the journal has it. Times are Unix seconds unless they say otherwise. */
 export interface StudyRecord {
@@ -13,6 +14,8 @@ export interface StudyRecord {
   /** The study and its guest as they were, with every default filled in. */
   config: unknown
   createdAt: number
+  /** Cases that its last execution left out; absent where none has told. */
+  skipped?: SkippedCase[]
   blocks: BlockRecord[]
 }
 
@@ -135,6 +138,7 @@ function studyRecord(journal: JournalReader, row: Row, samples: boolean): StudyR
     seed: Number(row.seed),
     config: parsed(row.config),
     createdAt: Number(row.created_at),
+    ...(typeof row.skipped === 'string' && { skipped: JSON.parse(row.skipped) as SkippedCase[] }),
     blocks: blocks.map((block) => ({
       number: Number(block.number),
       startedAt: Number(block.started_at),

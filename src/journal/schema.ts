@@ -173,6 +173,9 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (ramp_id, seq)
   ) STRICT;
   `,
+  `
+  ALTER TABLE studies ADD COLUMN skipped TEXT; -- JSON: cases that its last execution left out, and why; null before version 5
+  `,
 ]
 
 /** The version of the tables that this kvmio reads and writes. */

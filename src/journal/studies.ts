@@ -7,6 +7,12 @@ export interface StudyRow {
   seed: number
 }
 
+/** A case that is not run, and what it lacks. */
+export interface SkippedCase {
+  case: string
+  reason: string
+}
+
 export interface BlockRow {
   id: number
   number: number
@@ -30,6 +36,15 @@ export function recordStudy(
     )
   }
   return find() as unknown as StudyRow
+}
+
+/** Cases that an execution leaves out, and why; those of the one before are forgotten. */
+export function recordSkipped(
+  journal: Journal,
+  studyId: number,
+  skipped: readonly SkippedCase[],
+): void {
+  journal.run('UPDATE studies SET skipped = ? WHERE id = ?', JSON.stringify(skipped), studyId)
 }
 
 /** The block of a study that has not ended, or the next one. */

@@ -1,6 +1,7 @@
 import type { StudyProgress } from '../attribution/records.ts'
 import type { FioSummary } from '../guest/fio-summary.ts'
 import type { Outcome } from '../journal/runs.ts'
+import type { SkippedCase } from '../journal/studies.ts'
 import type { PauseCause } from './gate.ts'
 
 /** What a study tells while it goes on; plain data, since it may cross the control socket. */
@@ -9,7 +10,7 @@ export type StudyEvent =
       type: 'study'
       study: string
       cases: string[]
-      skipped: { case: string; reason: string }[]
+      skipped: SkippedCase[]
       vms: number
     }
   | {

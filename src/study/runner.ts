@@ -4,8 +4,10 @@ import { runSeconds } from '../journal/measures.ts'
 import type { UnfinishedRun } from '../journal/runs.ts'
 import {
   blocksEnded,
+  recordSkipped,
   recordStudy,
   runsDone,
+  type SkippedCase,
   type StudyRow,
   voidBlocksInRow,
 } from '../journal/studies.ts'
@@ -42,7 +44,7 @@ export interface StudyOptions {
 
 export interface StudySummary {
   runs: RunSummary[]
-  skipped: { case: string; reason: string }[]
+  skipped: SkippedCase[]
   /** Why there was nothing to run. */
   note?: string
 }
@@ -70,6 +72,7 @@ export async function runStudy(
     config: { study, guest },
     seed: study.seed ?? randomInt(2 ** 31),
   })
+  recordSkipped(journal, row.id, skipped)
   onEvent({
     type: 'study',
     study: name,
@@ -207,7 +210,7 @@ async function takeTurn(
   return await leases.acquire([turn], turn, signal)
 }
 
-function nothingToRun(study: string, skipped: readonly { case: string; reason: string }[]): string {
+function nothingToRun(study: string, skipped: readonly SkippedCase[]): string {
   const reasons = skipped.map(({ case: name, reason }) => `\n  ${name}: ${reason}`).join('')
   return `study ${study}: none of its cases can run on this host:${reasons}`
 }

@@ -71,7 +71,7 @@ function rows(file: string, sql: string): unknown[] {
 t.test('a fresh one has its tables and its version, and opens again', async (t) => {
   const file = await journalFile(t)
   new Journal(file).close()
-  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 4 }])
+  t.strictSame(rows(file, 'PRAGMA user_version'), [{ user_version: 5 }])
   t.strictSame(rows(file, 'PRAGMA journal_mode'), [{ journal_mode: 'wal' }])
   const { id } = (() => {
     const journal = new Journal(file)
@@ -93,7 +93,7 @@ t.test('one that a newer kvmio wrote is refused and left as it is', async (t) =>
   const before = await readFile(file)
   t.throws(() => new Journal(file), {
     name: 'KvmioError',
-    message: `${file}: written by a newer kvmio (journal version 99, this one knows 4); nothing was changed`,
+    message: `${file}: written by a newer kvmio (journal version 99, this one knows 5); nothing was changed`,
   })
   t.ok(before.equals(await readFile(file)), 'not a byte')
   t.strictSame(await readdir(join(file, '..')), ['journal.sqlite'], 'and nothing beside it')

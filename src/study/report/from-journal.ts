@@ -14,8 +14,7 @@ import { runResult } from './run-result.ts'
 type StudyWords = Pick<StudyConfig, 'hostCache'> &
   Partial<Pick<StudyConfig, 'factors' | 'include' | 'exclude' | 'reference' | 'measure' | 'scale'>>
 
-const NEVER_RAN =
-  'it never ran: this host lacks what it needs, which kvmio plan tells, or it has not had its turn'
+const NEVER_RAN = 'it never ran: it has not had its turn'
 
 /** What a report is made from. Runs that go on are left out. */
 export function studyResults(record: StudyRecord): StudyResults {
@@ -48,7 +47,10 @@ export function studyResults(record: StudyRecord): StudyResults {
       }),
     skipped: points
       .filter(({ name }) => !ended.some(({ run }) => run.case === name))
-      .map(({ name }) => ({ case: name, reason: NEVER_RAN })),
+      .map(({ name }) => ({
+        case: name,
+        reason: record.skipped?.find((skipped) => skipped.case === name)?.reason ?? NEVER_RAN,
+      })),
     runs: ended
       .map(({ block, run }): RunResult => runResult(names(run), block, run))
       .sort((a, b) => a.startedAt - b.startedAt || a.id - b.id),

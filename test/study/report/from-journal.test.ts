@@ -6,7 +6,13 @@ import { Journal } from '../../../src/journal/journal.ts'
 import { readStudy } from '../../../src/journal/read-study.ts'
 import { recordBaseline, recordEnd, recordStart } from '../../../src/journal/runs.ts'
 import { recordSamples } from '../../../src/journal/samples.ts'
-import { endBlock, openBlock, recordStudy, voidBlock } from '../../../src/journal/studies.ts'
+import {
+  endBlock,
+  openBlock,
+  recordSkipped,
+  recordStudy,
+  voidBlock,
+} from '../../../src/journal/studies.ts'
 import { vmBooted, vmEnded, vmPhases, vmResult } from '../../../src/journal/vms.ts'
 import { studyResults } from '../../../src/study/report/from-journal.ts'
 
@@ -29,6 +35,7 @@ async function journalOf(t: Test, study: object, seed = 3) {
   const row = recordStudy(journal, { name: 'demo', hash: 'a', config, seed })
   return {
     journal,
+    studyId: row.id,
     clock,
     begin(words: RunWords) {
       const { id: blockId } = openBlock(journal, row.id)
@@ -66,7 +73,7 @@ const phases = (boot: number, write: number) => [
 ]
 
 t.test('a run of the journal is one of the report', async (t) => {
-  const { journal, clock, begin, results } = await journalOf(t, {
+  const { journal, studyId, clock, begin, results } = await journalOf(t, {
     factors: { 'drives.root.bus': ['ide', 'virtio-blk'] },
     reference: { case: 'ide' },
     measure: 'tps',
@@ -138,6 +145,10 @@ t.test('a run of the journal is one of the report', async (t) => {
     ],
     skipped: [{ case: 'virtio-blk', reason: /^it never ran: / }],
   })
+  const reason = 'this qemu has no virtio-blk'
+  recordSkipped(journal, studyId, [{ case: 'other', reason: 'no other' }])
+  recordSkipped(journal, studyId, [{ case: 'virtio-blk', reason }])
+  t.strictSame(results().skipped, [{ case: 'virtio-blk', reason }], 'as its last execution told')
   t.notOk('notDurable' in study.cases[0]!)
   t.strictSame(study.runs, [
     {

@@ -103,6 +103,15 @@ t.test('figures are drawn for a page and for a phone, in the colours of the page
   }
 })
 
+t.test('each figure of a study that is scaled down says so', async (t) => {
+  const figures = async (scale?: string) =>
+    (await pageOf({ ...buses(), scale })).match(/<figure>.*?<\/figure>/gs) ?? []
+  const scaled = await figures('a tenth of the size')
+  t.equal(scaled.length, 4 + 3 + 1)
+  for (const figure of scaled) t.match(figure, 'Scaled down: a tenth of the size.</figcaption>')
+  t.notMatch((await figures()).join(''), 'Scaled down')
+})
+
 t.test('bars end where their medians are', async (t) => {
   const { text } = (await studyChapter(buses(), analyse(buses()))).sections[0]!.body
   const [svg] = /<svg [^>]*class="wide".*?<\/svg>/s.exec(text)!
