@@ -2,6 +2,7 @@ import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
+import { WebConfigHolder } from '../config/web-holder.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
 import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
@@ -53,6 +54,8 @@ import { version } from './version.ts'
 export class Engine {
   readonly options: ServeOptions
   readonly holder: ConfigHolder
+  /** Undefined without --web.config.file. */
+  readonly webHolder: WebConfigHolder | undefined
   readonly log: Log
   readonly own: OwnMetrics = createOwnMetrics()
   readonly registry = new VmRegistry()
@@ -86,10 +89,13 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<Engine> {
     const { state, qemu } = holder.current
+    const { webConfigFile } = options
+    const webHolder = webConfigFile ? new WebConfigHolder(webConfigFile, { log }) : undefined
     await readQemuVersion(qemu.binary)
     await takeDirectory(state)
     const lock = lockState(state)
-    const engine = new Engine(options, holder, log, lock, await openCgroups(options, state, log))
+    const cgroups = await openCgroups(options, state, log)
+    const engine = new Engine(options, { holder, webHolder }, log, lock, cgroups)
     // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
     signal.addEventListener('abort', () => void engine.iostat?.stop(), { once: true })
     return engine
@@ -97,7 +103,7 @@ export class Engine {
 
   private constructor(
     options: ServeOptions,
-    holder: ConfigHolder,
+    { holder, webHolder }: Pick<Engine, 'holder' | 'webHolder'>,
     log: Log,
     lock: Disposable,
     cgroups: Cgroups,
@@ -105,6 +111,7 @@ export class Engine {
     const { state, qemu } = holder.current
     this.options = options
     this.holder = holder
+    this.webHolder = webHolder
     this.log = log
     this.#lock = lock
     const { hierarchy } = cgroups
