@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { ControlHandlers } from '../web/control.ts'
 import type { Engine } from './engine.ts'
-import { statusOf } from './status.ts'
+import { version } from './version.ts'
 import type { AnyWork, WorkMessage } from './work.ts'
 
 export function controlPath(stateDir: string): string {
@@ -15,7 +15,7 @@ export function controlHandlers(
   ending: AbortSignal,
 ): ControlHandlers {
   return {
-    status: () => statusOf(engine),
+    status: () => ({ version }),
     works: Object.fromEntries(
       works.map((work) => [
         work.kind,
