@@ -11,6 +11,7 @@ import { makePlace, refusalOf, removeCalibrationFiles } from '../../storage/cali
 import type { Leases } from '../../storage/lease.ts'
 import { missingPrograms } from '../../storage/programs.ts'
 import type { OpenTier } from '../../storage/tiers.ts'
+import { FULL, QUICK, stepsOf } from './effort.ts'
 import { calibrationBasis } from './in-force.ts'
 import type {
   CalibrationEvent,
@@ -18,7 +19,7 @@ import type {
   CalibrationTask,
   ClassResult,
 } from './records.ts'
-import { FULL, layOut, measureClass, QUICK, stepsOf } from './sweep.ts'
+import { layOut, measureClass } from './sweep.ts'
 
 /** The parts that a calibration runs on. */
 export interface CalibrationContext {
