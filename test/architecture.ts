@@ -30,6 +30,7 @@ const SHARED_TYPES = 'src/attribution/records.ts'
 /** Where each package may be imported: a file, or a folder with a slash at its end. */
 const HOMES: Record<string, readonly string[]> = {
   '@grafana/grafana-foundation-sdk': ['grafana/src/'],
+  bcryptjs: ['src/web/'],
   chokidar: ['src/config/watch.ts'],
   commander: ['src/main.ts', 'src/cli/'],
   execa: ['src/lib/process.ts'],

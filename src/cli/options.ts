@@ -14,6 +14,10 @@ export interface ServeOptions extends CommonOptions {
   listenAddress: string
   telemetryPath: string
   maxRequests: number
+  /** Where dashboards are: a link on the live page. */
+  grafanaUrl?: string
+  /** TLS and passwords; neither without it. */
+  webConfigFile?: string
   collectors: ReadonlySet<string>
   deviceInclude?: RegExp
   deviceExclude?: RegExp
@@ -36,8 +40,10 @@ export function addCommonOptions(command: Command): Command {
 export function addServeOptions(command: Command): Command {
   addCommonOptions(command)
     .option('--web.listen-address <address>', 'where /metrics is served', '127.0.0.1:10177')
+    .option('--web.config.file <file>', 'TLS and users, as exporters have it (default: neither)')
     .option('--web.telemetry-path <path>', 'the path of the metrics', '/metrics')
     .option('--web.max-requests <n>', 'scrapes at once at the most', wholeNumber, 40)
+    .option('--web.grafana-url <url>', 'where Grafana is, for a link on the live page', webUrl)
     .option(
       '--collector.diskstats.device-include <regexp>',
       'devices to show, beside those of tiers',
@@ -80,6 +86,8 @@ export function serveOptions(flags: Flags): ServeOptions {
     listenAddress: String(flags['web.listenAddress']),
     telemetryPath: String(flags['web.telemetryPath']),
     maxRequests: Number(flags['web.maxRequests']),
+    grafanaUrl: flags['web.grafanaUrl'] as string | undefined,
+    webConfigFile: flags['web.config.file'] as string | undefined,
     collectors: new Set(COLLECTOR_NAMES.filter((name) => flags[`collector.${name}`] !== false)),
     deviceInclude: include,
     deviceExclude: include ? undefined : (exclude ?? new RegExp(DEFAULT_EXCLUDE)),
@@ -100,6 +108,14 @@ export function deviceFilter({
 function wholeNumber(text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text)
   throw new InvalidArgumentError(`expected a whole number above 0, got "${text}"`)
+}
+
+/** Of a browser's kind: another scheme in a link could be a script. */
+function webUrl(text: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text
+  throw new InvalidArgumentError(
+    `expected an address that begins with http: or https:, got "${text}"`,
+  )
 }
 
 function regExp(text: string): RegExp {

@@ -24,7 +24,9 @@ t.test('defaults', async (t) => {
     log: { level: 'info', format: 'text' },
     listenAddress: '127.0.0.1:10177',
     telemetryPath: '/metrics',
+    grafanaUrl: undefined,
     maxRequests: 40,
+    webConfigFile: undefined,
     collectors: new Set(COLLECTOR_NAMES),
     deviceInclude: undefined,
     procRoot: '/proc',
@@ -38,6 +40,7 @@ t.test('each flag arrives', async (t) => {
   const given = [
     ...['--config.file', '/etc/kvmio.yaml', '--log.level', 'debug', '--log.format=json'],
     ...['--web.listen-address=:9', '--web.telemetry-path=/m', '--web.max-requests=3'],
+    '--web.config.file=/etc/kvmio/web.yaml',
     ...['--path.procfs=/host/proc', '--path.sysfs=/host/sys', '--path.cgroupfs=/host/cgroup'],
   ]
   t.match(parse(...given), {
@@ -46,6 +49,7 @@ t.test('each flag arrives', async (t) => {
     listenAddress: ':9',
     telemetryPath: '/m',
     maxRequests: 3,
+    webConfigFile: '/etc/kvmio/web.yaml',
     procRoot: '/host/proc',
     sysRoot: '/host/sys',
     cgroupRoot: '/host/cgroup',
