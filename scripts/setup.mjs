@@ -38,7 +38,12 @@ const PROGRAMS = [
   ['mkfs.vfat', 'dosfstools', "makes the seed of a user's cloud image"],
   ['mcopy', 'mtools', "fills the seed of a user's cloud image"],
   ['debootstrap', 'debootstrap', 'builds the guest system debian'],
-  ...(forTests ? [['sfdisk', 'fdisk', 'reads the partitions that the installer made']] : []),
+  ...(forTests
+    ? [
+        ['sfdisk', 'fdisk', 'reads the partitions that the installer made'],
+        ['chromium', 'chromium', 'shows the live page to its test'],
+      ]
+    : []),
   ...(forAccuracy ? [['bpftrace', 'bpftrace', "traces the kernel's block layer"]] : []),
 ]
 
