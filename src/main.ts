@@ -120,7 +120,10 @@ addCommonOptions(
 
 addCommonOptions(program.command('check').description('check the config, and suites beside it'))
   .argument('[suite...]', SUITES)
-  .action((studies, flags) => check({ ...commonOptions(flags), studies }))
+  .option('--web.config.file <file>', 'check the file of that flag of serve too')
+  .action((studies, flags) =>
+    check({ ...commonOptions(flags), webConfigFile: flags['web.config.file'], studies }),
+  )
 
 addCommonOptions(program.command('doctor').description('list what this host can and cannot do'))
   .option('--json', 'as JSON')

@@ -2,6 +2,7 @@ import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
+import { WebConfigHolder } from '../config/web-holder.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
 import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
@@ -30,6 +31,7 @@ import { Sampler, type Second } from '../sampler/sampler.ts'
 import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
 import { IostatReader } from '../source/iostat.ts'
+import { readMeminfo } from '../source/proc.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
@@ -52,6 +54,8 @@ import { version } from './version.ts'
 export class Engine {
   readonly options: ServeOptions
   readonly holder: ConfigHolder
+  /** Undefined without --web.config.file. */
+  readonly webHolder: WebConfigHolder | undefined
   readonly log: Log
   readonly own: OwnMetrics = createOwnMetrics()
   readonly registry = new VmRegistry()
@@ -85,10 +89,13 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<Engine> {
     const { state, qemu } = holder.current
+    const { webConfigFile } = options
+    const webHolder = webConfigFile ? new WebConfigHolder(webConfigFile, { log }) : undefined
     await readQemuVersion(qemu.binary)
     await takeDirectory(state)
     const lock = lockState(state)
-    const engine = new Engine(options, holder, log, lock, await openCgroups(options, state, log))
+    const cgroups = await openCgroups(options, state, log)
+    const engine = new Engine(options, { holder, webHolder }, log, lock, cgroups)
     // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
     signal.addEventListener('abort', () => void engine.iostat?.stop(), { once: true })
     return engine
@@ -96,7 +103,7 @@ export class Engine {
 
   private constructor(
     options: ServeOptions,
-    holder: ConfigHolder,
+    { holder, webHolder }: Pick<Engine, 'holder' | 'webHolder'>,
     log: Log,
     lock: Disposable,
     cgroups: Cgroups,
@@ -104,6 +111,7 @@ export class Engine {
     const { state, qemu } = holder.current
     this.options = options
     this.holder = holder
+    this.webHolder = webHolder
     this.log = log
     this.#lock = lock
     const { hierarchy } = cgroups
@@ -316,6 +324,11 @@ export class Engine {
       cgroup: this.#cgroups.own,
       runAs: this.#runAs,
       freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
+      memory: () => readMeminfo(procRoot),
+      memoryOf: (name) => {
+        const pid = this.registry.records().find((vm) => vm.name === name)?.pid
+        return pid === undefined ? undefined : this.memory.of(pid)?.totalBytes
+      },
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
       unattributed: () => unattributed(this.sampler),
       onSecond: (listener) => this.onSecond(listener),

@@ -5,6 +5,7 @@ import { isLoopback, type Listening, listen } from '../web/listen.ts'
 import { createEvents } from '../web/live/events.ts'
 import { liveSections } from '../web/live/page.ts'
 import { createLiveRouter } from '../web/live/router.ts'
+import type { Protection } from '../web/protection.ts'
 import { createApp } from '../web/server.ts'
 import type { Engine } from './engine.ts'
 import { Monitor } from './live/monitor.ts'
@@ -20,8 +21,9 @@ export async function listenWeb(
   engine: Engine,
   ready: () => string | undefined,
 ): Promise<Listening> {
-  const { options, log, holder } = engine
+  const { options, log, holder, webHolder } = engine
   const { telemetryPath, grafanaUrl } = options
+  const protection = webHolder && (() => webHolder.current())
   const collectors = COLLECTOR_NAMES.filter((name) => options.collectors.has(name))
   const scrapes = new ScrapeMemory(collectors, () => Date.now() / 1000)
   const collect = createCollect(engine, scrapes)
@@ -36,12 +38,15 @@ export async function listenWeb(
     pages: createLiveRouter({ live, version, telemetryPath, grafanaUrl, docs: DOCS }, events),
     ready,
     reload: () => holder.reload(),
+    protection,
     log,
   })
-  if (!isLoopback(options.listenAddress)) {
-    log.warn(`${options.listenAddress} is open to the network, without TLS and without a password`)
+  const address = options.listenAddress
+  const lacks = isLoopback(address) ? [] : whatLacks(protection?.())
+  if (lacks.length > 0) {
+    log.warn(`${address} is open to the network, ${lacks.join(' and ')} (--web.config.file)`)
   }
-  const listening = await listen(app, { address: options.listenAddress })
+  const listening = await listen(app, { address, protection, log })
   return {
     ...listening,
     async close() {
@@ -50,4 +55,11 @@ export async function listenWeb(
       await listening.close()
     },
   }
+}
+
+function whatLacks(protection: Partial<Protection> = {}): string[] {
+  const { tls, users = {} } = protection
+  // Who has shown a certificate of the right kind needs no password.
+  const isKnown = Object.keys(users).length > 0 || tls?.clientAuth === 'RequireAndVerifyClientCert'
+  return [...(tls ? [] : ['without TLS']), ...(isKnown ? [] : ['without a password'])]
 }

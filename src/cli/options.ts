@@ -16,6 +16,8 @@ export interface ServeOptions extends CommonOptions {
   maxRequests: number
   /** Where dashboards are: a link on the live page. */
   grafanaUrl?: string
+  /** TLS and passwords; neither without it. */
+  webConfigFile?: string
   collectors: ReadonlySet<string>
   deviceInclude?: RegExp
   deviceExclude?: RegExp
@@ -38,6 +40,7 @@ export function addCommonOptions(command: Command): Command {
 export function addServeOptions(command: Command): Command {
   addCommonOptions(command)
     .option('--web.listen-address <address>', 'where /metrics is served', '127.0.0.1:10177')
+    .option('--web.config.file <file>', 'TLS and users, as exporters have it (default: neither)')
     .option('--web.telemetry-path <path>', 'the path of the metrics', '/metrics')
     .option('--web.max-requests <n>', 'scrapes at once at the most', wholeNumber, 40)
     .option('--web.grafana-url <url>', 'where Grafana is, for a link on the live page', webUrl)
@@ -84,6 +87,7 @@ export function serveOptions(flags: Flags): ServeOptions {
     telemetryPath: String(flags['web.telemetryPath']),
     maxRequests: Number(flags['web.maxRequests']),
     grafanaUrl: flags['web.grafanaUrl'] as string | undefined,
+    webConfigFile: flags['web.config.file'] as string | undefined,
     collectors: new Set(COLLECTOR_NAMES.filter((name) => flags[`collector.${name}`] !== false)),
     deviceInclude: include,
     deviceExclude: include ? undefined : (exclude ?? new RegExp(DEFAULT_EXCLUDE)),

@@ -1,5 +1,6 @@
 import { createCollectors } from '../collector/all.ts'
 import { type Collector, collectAll } from '../collector/collector.ts'
+import type { WebConfigHolder } from '../config/web-holder.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import { encodePieces, renderSamples } from '../metrics/render.ts'
@@ -78,11 +79,21 @@ export function createPage(
   }
 }
 
-function ownSamples({ holder }: Engine): Sample[] {
+function ownSamples({ holder, webHolder }: Engine): Sample[] {
   const { platform, arch, version: nodeversion } = process
   return [
     sample(m.configReloadSuccessful, {}, holder.lastReloadSuccessful ? 1 : 0),
     sample(m.configReloadTime, {}, holder.lastReloadTime),
+    ...(webHolder ? webSamples(webHolder) : []),
     sample(m.buildInfo, { version, nodeversion, platform, arch }, 1),
+  ]
+}
+
+function webSamples(holder: WebConfigHolder): Sample[] {
+  const { tls } = holder.current()
+  return [
+    sample(m.webConfigReloadSuccessful, {}, holder.lastReloadSuccessful ? 1 : 0),
+    sample(m.webConfigReloadTime, {}, holder.lastReloadTime),
+    ...(tls ? [sample(m.webCertificateExpiry, {}, tls.notAfter)] : []),
   ]
 }

@@ -796,6 +796,21 @@ export const configReloadTime = gauge(
   [],
   'When the config was last taken over, as Unix time.',
 )
+export const webConfigReloadSuccessful = gauge(
+  'web_config_last_reload_successful',
+  [],
+  '1 when TLS and users are those of the web config and of the files that it names.',
+)
+export const webConfigReloadTime = gauge(
+  'web_config_last_reload_success_timestamp_seconds',
+  [],
+  'When the web config or a file that it names was last taken over, as Unix time.',
+)
+export const webCertificateExpiry = gauge(
+  'web_certificate_expiry_timestamp_seconds',
+  [],
+  'When the certificate that is shown to clients expires, as Unix time.',
+)
 export const buildInfo = gauge(
   'build_info',
   ['version', 'nodeversion', 'platform', 'arch'],

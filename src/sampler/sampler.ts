@@ -30,6 +30,10 @@ export interface Second {
   seconds: number
   devices: ReadonlyMap<string, number>
   vms: ReadonlyMap<string, number>
+  /** By vm, what its qemu has counted until now; of one that did not answer there is nothing. */
+  drives: ReadonlyMap<string, readonly DriveStats[]>
+  /** What each vm asked of each tier. */
+  demand: readonly DemandSample[]
   /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
   stolen?: number
   /** The share in which they were not idle, 0 to 1. */
@@ -140,6 +144,7 @@ export class Sampler {
     const vms = this.#options.vms()
     this.#forget(vms)
     const rates = new Map<string, number>()
+    const drives = new Map<string, DriveStats[]>()
     const totals: Record<keyof Totals, Map<string, Total>> = {
       devices: new Map(),
       vms: new Map(),
@@ -147,15 +152,15 @@ export class Sampler {
     }
     const demand: DemandSample[] = []
     const reading = await this.#readDevicesFirst()
-    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, demand, totals)))
+    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, drives, demand, totals)))
     const devices = reading
       ? this.#sampleDevices(reading, totals.devices)
       : new Map<string, number>()
     if (reading) demand.push(...this.#deviceDemandOf(reading, vms))
     if (seconds !== undefined) this.#demand.add(demand)
     const cpu = await this.#sampleCpu()
-    if (seconds !== undefined)
-      this.#options.onSecond?.({ seconds, devices, vms: rates, ...cpu, totals })
+    if (seconds === undefined) return
+    this.#options.onSecond?.({ seconds, devices, vms: rates, drives, demand, ...cpu, totals })
   }
 
   /** A vm's last reading, before its qemu and its cgroup go: what it did in its last second stays attributed to it. */
@@ -234,6 +239,7 @@ export class Sampler {
   async #sampleVm(
     vm: Vm,
     rates: Map<string, number>,
+    counted: Map<string, DriveStats[]>,
     demand: DemandSample[],
     totals: Record<'vms' | 'cgroups', Map<string, Total>>,
   ): Promise<void> {
@@ -244,6 +250,7 @@ export class Sampler {
     ])
     if (state.devices.size > 0) totals.cgroups.set(vm.name, groupTotal(state.devices))
     if (!drives || !state.rates) return
+    counted.set(vm.name, drives)
     // A medium that the vm reads from beside them is none of its drives.
     const own = drives.filter(({ id }) => vm.drives.some((drive) => drive.id === id))
     const operations = own.flatMap(({ read, write, flush }) => [read, write, flush])

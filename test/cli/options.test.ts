@@ -24,8 +24,9 @@ t.test('defaults', async (t) => {
     log: { level: 'info', format: 'text' },
     listenAddress: '127.0.0.1:10177',
     telemetryPath: '/metrics',
-    maxRequests: 40,
     grafanaUrl: undefined,
+    maxRequests: 40,
+    webConfigFile: undefined,
     collectors: new Set(COLLECTOR_NAMES),
     deviceInclude: undefined,
     procRoot: '/proc',
@@ -40,6 +41,7 @@ t.test('each flag arrives', async (t) => {
     ...['--config.file', '/etc/kvmio.yaml', '--log.level', 'debug', '--log.format=json'],
     ...['--web.listen-address=:9', '--web.telemetry-path=/m', '--web.max-requests=3'],
     '--web.grafana-url=https://grafana.lab/d/kvmio',
+    '--web.config.file=/etc/kvmio/web.yaml',
     ...['--path.procfs=/host/proc', '--path.sysfs=/host/sys', '--path.cgroupfs=/host/cgroup'],
   ]
   t.match(parse(...given), {
@@ -49,6 +51,7 @@ t.test('each flag arrives', async (t) => {
     telemetryPath: '/m',
     maxRequests: 3,
     grafanaUrl: 'https://grafana.lab/d/kvmio',
+    webConfigFile: '/etc/kvmio/web.yaml',
     procRoot: '/host/proc',
     sysRoot: '/host/sys',
     cgroupRoot: '/host/cgroup',

@@ -60,7 +60,7 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
   const log = createLog({ level: 'info', format: 'text' })
   await mkdir(join(repository, '.kvmio'), { recursive: true, mode: 0o711 })
   await buildAppliance({ cacheDir: join(repository, '.kvmio/systems'), log, signal })
-  if (wanted.includes(PAPER)) {
+  if (wanted.includes(PAPER) && sitting.parts.includes('virtio-optimizations')) {
     const cacheDir = join(repository, '.kvmio/systems')
     await buildPackageDrive({ cacheDir, packages: 'minimal', log, signal })
   }

@@ -92,6 +92,7 @@ async function makeVolumeGroup(): Promise<void> {
   await rm(file, { force: true })
   await run('truncate', ['-s', '2G', file])
   const device = (await run('losetup', ['--direct-io=on', '--find', '--show', file])).trim()
+  await run('modprobe', ['dm_mod']) // or the first volume has it loaded, which is too late
   await run('vgcreate', ['-q', 'lab', device])
   t.teardown(async () => {
     await run('vgremove', ['-q', '-f', 'lab'])

@@ -1,0 +1,44 @@
+import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
+import type { Link } from './panels.ts'
+
+/** The dashboards, in the order in which one leads to the next. Their uids stay, since other people's links name them. */
+export const DASHBOARDS = {
+  device: { uid: 'kvmio-device', title: 'kvmio / Device' },
+  vm: { uid: 'kvmio-vm', title: 'kvmio / VM' },
+  study: { uid: 'kvmio-study', title: 'kvmio / Study' },
+  exporter: { uid: 'kvmio-exporter', title: 'kvmio / Exporter' },
+} as const
+
+export type DashboardName = keyof typeof DASHBOARDS
+
+/** Links at the head of a dashboard to all others, with the variables and the time range. */
+export function headLinks(from: DashboardName): dashboard.DashboardLinkBuilder[] {
+  return Object.entries(DASHBOARDS)
+    .filter(([name]) => name !== from)
+    .map(([, { uid, title }]) =>
+      new dashboard.DashboardLinkBuilder(title.replace('kvmio / ', ''))
+        .type(dashboard.DashboardLinkType.Link)
+        .url(`/d/${uid}`)
+        .tooltip(title)
+        .icon('dashboard')
+        .keepTime(true)
+        .includeVars(true),
+    )
+}
+
+const KEPT = ['datasource', 'job']
+
+/** A link of a cell or a point: to another dashboard for the value of its own label, with the time range. */
+export function linkTo(to: DashboardName, labels: readonly string[], cell = false): Link {
+  const { uid, title } = DASHBOARDS[to]
+  const value = (name: string) => `\${${name}}`
+  const kept = labels.includes('instance') ? KEPT : [...KEPT, 'instance']
+  const words = [
+    value('__url_time_range'),
+    ...kept.map((name) => value(`${name}:queryparam`)),
+    ...labels.map(
+      (label) => `var-${label}=${value(`__${cell ? 'data.fields' : 'field.labels'}.${label}`)}`,
+    ),
+  ]
+  return { title: `To ${title}`, url: `/d/${uid}?${words.join('&')}` }
+}
