@@ -15,6 +15,8 @@ import {
 } from './cli/options.ts'
 import { pause, resume } from './cli/pause.ts'
 import { plan } from './cli/plan.ts'
+import { predictDensity } from './cli/predict.ts'
+import { addPredictOptions, latency, predictOptions } from './cli/predict-options.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
@@ -97,6 +99,17 @@ addServeOptions(
     }
     await calibrateTier(options, createLog(options.log), ending.signal)
   })
+
+addPredictOptions(
+  addCommonOptions(
+    program.command('density').description('say how many vms of a guest fit on a tier'),
+  ),
+)
+  .argument('<tier>', 'a tier of the config')
+  .option('--guest <guest>', 'a guest of the config')
+  .option('--target <latency>', "in place of the tier's target latency", latency)
+  .option('--json', 'as JSON')
+  .action((tier, flags) => predictDensity(predictOptions(tier, flags)))
 
 addCommonOptions(program.command('pause').description('let studies wait before their next run'))
   .argument('<study...>')
