@@ -2,6 +2,8 @@ import './lib/threads.ts'
 import { Command, CommanderError, Option } from 'commander'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
+import { rampDensity } from './cli/density.ts'
+import { addDensityOptions, densityOptions } from './cli/density-options.ts'
 import { doctor } from './cli/doctor.ts'
 import { init } from './cli/init.ts'
 import { exportJournal } from './cli/journal-export.ts'
@@ -68,6 +70,18 @@ addServeOptions(program.command('run').description('run studies and print what t
     }
     const passed = await runStudies(options, createLog(options.log), ending.signal)
     if (!passed) process.exitCode = FAILED
+  })
+
+addDensityOptions(
+  addServeOptions(
+    program.command('density').description('find out how many vms of a guest a tier serves'),
+  ),
+)
+  .argument('<tier>', 'a tier of the config')
+  .action(async (tier, flags) => {
+    const options = densityOptions(tier, flags)
+    const measured = await rampDensity(options, createLog(options.log), ending.signal)
+    if (!measured) process.exitCode = FAILED
   })
 
 addCommonOptions(program.command('pause').description('let studies wait before their next run'))

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
+import { predict } from '../density/model.ts'
 import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
@@ -13,6 +14,7 @@ import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { abandonRamps } from '../journal/ramps.ts'
 import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { HangGuard } from '../lib/hang-guard.ts'
@@ -39,6 +41,8 @@ import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
+import type { Learned, PredictedDensity, RampEvent, RampSummary } from '../study/ramp/event.ts'
+import { type RampTask, runRamp } from '../study/ramp/task.ts'
 import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { follow } from './active-study.ts'
 import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
@@ -161,6 +165,7 @@ export class Engine {
   async start(): Promise<UnfinishedRun[]> {
     const { state } = this.holder.current
     const unfinished = unfinishedRuns(this.journal)
+    abandonRamps(this.journal, 'ended by the end of its kvmio')
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     const vms = await this.#removeOrphans(keep)
@@ -242,6 +247,37 @@ export class Engine {
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
+  }
+
+  /** Ramps the vms of a guest on one of this engine's tiers. */
+  async ramp(
+    task: RampTask,
+    tell: (event: RampEvent) => void,
+    signal: AbortSignal,
+  ): Promise<RampSummary> {
+    await this.takeOverTiers()
+    return await runRamp(task, this.#studyContext(), tell, signal)
+  }
+
+  /** How many vms of a ramp fit, by what was learnt from a few of them. */
+  async predict(
+    { tier: name, settings, guest }: Omit<RampTask, 'predict'>,
+    { demand, memory = guest.config.memory }: Learned,
+  ): Promise<readonly PredictedDensity[]> {
+    const { ratedTransactionsPerSecond: peak } = this.#tiers.get(name)?.tier ?? {}
+    const { density } = this.holder.current
+    const { availableBytes } = await readMeminfo(this.options.procRoot)
+    const { densities } = predict({
+      demand,
+      service: peak === undefined ? undefined : { peak },
+      targetLatency: settings.target,
+      ...(availableBytes !== undefined && {
+        memory: { room: availableBytes - density.memoryReserve, each: memory },
+      }),
+      running: 0,
+      settings: density,
+    })
+    return densities.map(({ method, vms, bound }) => ({ method, vms, bound }))
   }
 
   /** Sees a run of a killed kvmio to its end. */

@@ -70,19 +70,14 @@ export class StepRecorder {
     this.#demand.push(new Map(asked.map(({ vm, seconds }) => [vm, seconds])))
   }
 
-  /** Transactions per second of all vms together, over the last so many seconds. */
-  rate(seconds: number): number {
-    const rates = [...this.#states.values()].map(({ seconds: all }) => {
+  /** The requests of all vms that were under way, on average over the last so many seconds. */
+  queue(seconds: number): number {
+    const queues = [...this.#states.values()].map(({ seconds: all }) => {
       const last = all.slice(-seconds)
       const length = last.reduce((sum, second) => sum + second.length, 0)
-      return length === 0 ? 0 : last.reduce((sum, { operations }) => sum + operations, 0) / length
+      return length === 0 ? 0 : last.reduce((sum, { time }) => sum + time, 0) / length
     })
-    return rates.reduce((sum, rate) => sum + rate, 0)
-  }
-
-  /** The share of their time in which the processors were busy; undefined before the first reading. */
-  get busy(): number | undefined {
-    return this.#busy.length === 0 ? undefined : mean(this.#busy)
+    return queues.reduce((sum, queue) => sum + queue, 0)
   }
 
   figures(rule: { window: number; target: number }): HoldFigures {
@@ -91,7 +86,7 @@ export class StepRecorder {
       return vmFigures(name, seconds, rule, latencies)
     })
     const demand = demandOf(this.#demandSeries())
-    const { busy } = this
+    const busy = this.#busy.length === 0 ? undefined : mean(this.#busy)
     const stolen = this.#stolen.length === 0 ? undefined : mean(this.#stolen)
     return {
       seconds: this.#length,
