@@ -17,6 +17,8 @@ import {
 } from './cli/options.ts'
 import { pause, resume } from './cli/pause.ts'
 import { plan } from './cli/plan.ts'
+import { predictDensity } from './cli/predict.ts'
+import { addPredictOptions, predictOptions } from './cli/predict-options.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
@@ -80,13 +82,18 @@ addServeOptions(program.command('run').description('run studies and print what t
     if (!passed) process.exitCode = FAILED
   })
 
-addDensityOptions(
-  addServeOptions(
-    program.command('density').description('find out how many vms of a guest a tier serves'),
+addPredictOptions(
+  addDensityOptions(
+    addServeOptions(
+      program
+        .command('density')
+        .description('find out by trying how many vms of a guest a tier serves, or predict it'),
+    ),
   ),
 )
   .argument('<tier>', 'a tier of the config')
   .action(async (tier, flags) => {
+    if (flags.predict === true) return await predictDensity(predictOptions(tier, flags))
     const options = densityOptions(tier, flags)
     const measured = await rampDensity(options, createLog(options.log), ending.signal)
     if (!measured) process.exitCode = FAILED

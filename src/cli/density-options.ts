@@ -1,28 +1,36 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { UsageError } from '../lib/errors.ts'
 import { parseSeconds } from '../lib/quantities.ts'
 import type { DensityOptions } from './density.ts'
-import { serveOptions } from './options.ts'
+import { duration, serveOptions } from './options.ts'
 
 /** The flags of a ramp. */
 export function addDensityOptions(command: Command): Command {
   return command
-    .requiredOption('--guest <guest>', 'a guest of the config, with a drive on the tier')
+    .option(
+      '--guest <guest>',
+      'a guest of the config; the only one with a drive on the tier by default',
+    )
     .option(
       '--workload <study>',
       'what its vms do: as in this study; random bursts of writes by default',
     )
-    .option('--target <latency>', "mean latency of a window; the tier's target by default", time)
+    .option(
+      '--target <latency>',
+      "mean latency of a window; the tier's target by default",
+      duration,
+    )
     .addOption(
       new Option('--start <how>', 'one after another, or all at once')
         .choices(['staggered', 'storm'])
         .default('staggered'),
     )
-    .option('--hold <time>', 'how long each step is watched', time, 300)
+    .option('--hold <time>', 'how long each step is watched', duration, 300)
     .option('--window <time>', 'what is judged by its mean', windowTime, 1)
-    .option('--settle <time>', 'how long all vms are at work before that', time, 30)
+    .option('--settle <time>', 'how long all vms are at work before that', duration, 30)
     .option('--repetitions <n>', 'climbs, each in another order', whole, 3)
     .option('--max <n>', 'vms at the most', whole, 64)
-    .option('--time-limit <time>', 'no step ends later', time, 6 * 3600)
+    .option('--time-limit <time>', 'no step ends later', duration, 6 * 3600)
     .option('--seed <n>', 'of the orders; drawn by default', seed)
     .option('--json', 'as JSON')
 }
@@ -43,6 +51,8 @@ export function densityOptions(tier: string, flags: Flags): DensityOptions {
     timeLimit,
     seed,
   } = flags as unknown as DensityOptions
+  for (const name of ['vms', 'source'])
+    if (flags[name] !== undefined) throw new UsageError(`--${name} is for --predict`)
   return {
     ...serveOptions(flags),
     tier,
@@ -59,14 +69,6 @@ export function densityOptions(tier: string, flags: Flags): DensityOptions {
     seed,
     json: flags.json === true,
   }
-}
-
-function time(text: string): number {
-  const seconds = parseSeconds(text)
-  if (seconds !== undefined && seconds > 0) return seconds
-  throw new InvalidArgumentError(
-    `expected a duration above 0 such as 50ms, 30s or 5m, got "${text}"`,
-  )
 }
 
 /** The sampler reads once a second. */

@@ -9,8 +9,10 @@ import { workloadProblem } from '../study/plan.ts'
 import type { RampEvent, RampSummary } from '../study/ramp/event.ts'
 import type { RampTask } from '../study/ramp/task.ts'
 import { DEFAULT_WORKLOAD, rampGuest, rampStudy } from '../study/ramp/workload.ts'
+import { onlyGuestOn } from './density-facts.ts'
 import { densityTable, stepLine } from './density-table.ts'
 import type { ServeOptions } from './options.ts'
+import { predictRamp } from './ramp-prediction.ts'
 import { findStudies } from './studies.ts'
 import { type Work, withWorker } from './work.ts'
 
@@ -39,12 +41,14 @@ export const RAMP: Work<RampRequest, RampEvent, RampSummary> = {
   parse: parseRequest,
   async do(engine, request, tell, signal) {
     const task = await rampTask(request, engine.holder.current)
-    const predict: RampTask['predict'] = (learned) => engine.predict(task, learned)
+    const predict: RampTask['predict'] = (learned) => predictRamp(task, learned, engine)
     return await engine.ramp({ ...task, predict }, tell, signal)
   },
 }
 
-export interface DensityOptions extends ServeOptions, RampRequest {
+export interface DensityOptions extends ServeOptions, Omit<RampRequest, 'guest'> {
+  /** The only one with a drive on the tier when absent. */
+  guest?: string
   json: boolean
 }
 
@@ -55,7 +59,8 @@ export async function rampDensity(
   signal: AbortSignal,
 ): Promise<boolean> {
   const config = await loadConfig(options.configFile)
-  const request = requestOf(options)
+  const guest = options.guest ?? onlyGuestOn(options.tier, config)
+  const request = requestOf({ ...options, guest })
   // Another kvmio may stand in another folder.
   if (request.workload !== undefined)
     request.workload = (await oneStudy(request.workload, config)).reference

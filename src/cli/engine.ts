@@ -4,7 +4,6 @@ import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
 import { WebConfigHolder } from '../config/web-holder.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
-import { predict } from '../density/model.ts'
 import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
@@ -54,7 +53,7 @@ import type {
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
-import type { Learned, PredictedDensity, RampEvent, RampSummary } from '../study/ramp/event.ts'
+import type { RampEvent, RampSummary } from '../study/ramp/event.ts'
 import { type RampTask, runRamp } from '../study/ramp/task.ts'
 import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { follow } from './active-study.ts'
@@ -286,27 +285,6 @@ export class Engine {
   ): Promise<RampSummary> {
     await this.takeOverTiers()
     return await runRamp(task, this.#studyContext(), tell, signal)
-  }
-
-  /** How many vms of a ramp fit, by what was learnt from a few of them. */
-  async predict(
-    { tier: name, settings, guest }: Omit<RampTask, 'predict'>,
-    { demand, memory = guest.config.memory }: Learned,
-  ): Promise<readonly PredictedDensity[]> {
-    const { ratedTransactionsPerSecond: peak } = this.#tiers.get(name)?.tier ?? {}
-    const { density } = this.holder.current
-    const { availableBytes } = await readMeminfo(this.options.procRoot)
-    const { densities } = predict({
-      demand,
-      service: peak === undefined ? undefined : { peak },
-      targetLatency: settings.target,
-      ...(availableBytes !== undefined && {
-        memory: { room: availableBytes - density.memoryReserve, each: memory },
-      }),
-      running: 0,
-      settings: density,
-    })
-    return densities.map(({ method, vms, bound }) => ({ method, vms, bound }))
   }
 
   /** Measures a tier, and takes over what it came to. */

@@ -1,6 +1,7 @@
 import type { Demand } from '../../density/records.ts'
 import type { RampVerdict } from '../../journal/ramps.ts'
 import type { RampBound } from './host.ts'
+import type { OperationSums } from './recorder.ts'
 import type { Order } from './search.ts'
 import type { StepFigures } from './step.ts'
 
@@ -16,10 +17,10 @@ export interface Learned {
   demand?: Demand
   /** Of one vm. */
   transactionsPerSecond?: number
+  /** Of all of them. */
+  operations?: OperationSums
   /** Bytes of the host's memory that one vm takes. */
   memory?: number
-  /** Share of the host's processors that they and all else took. */
-  cpuBusy?: number
 }
 
 /** How many vms fit, by a method other than trying. */

@@ -173,7 +173,7 @@ class Ramp {
     if (vms === 0) return { vms, seconds: 0 }
     this.#tell({ type: 'learning', vms })
     const { figures } = await this.#try(0, vms)
-    const { seconds = 0, demand, memory, cpu, vms: all = [] } = figures
+    const { seconds = 0, demand, operations, memory, vms: all = [] } = figures
     return {
       vms,
       seconds,
@@ -182,7 +182,7 @@ class Ramp {
         transactionsPerSecond: mean(all.map((vm) => vm.transactionsPerSecond)),
       }),
       ...(memory !== undefined && { memory }),
-      ...(cpu && { cpuBusy: cpu.busy }),
+      ...(operations && { operations }),
     }
   }
 
