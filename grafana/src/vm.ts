@@ -106,6 +106,7 @@ const drives = rowsOf({
     throttle: 'throttle',
     pci: 'pci',
   },
+  cellLinks: { tier: linkTo('tiers', ['tier'], true) },
   columns: [
     {
       name: 'drives',

@@ -38,6 +38,7 @@ async function* messagesOf(
     messages.push({ event })
     wake.resolve()
   }
+  engine.log.info({ asked: body }, `another command hands over its work: ${work.kind}`)
   const working = work.do(engine, work.parse(body), tell, signal)
   let ended = false
   const end = () => {

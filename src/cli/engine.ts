@@ -37,6 +37,18 @@ import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
+import {
+  type CalibrationContext,
+  calibrate,
+  removeOrphanCalibrations,
+} from '../study/calibration/calibrate.ts'
+import { capacityAtTarget } from '../study/calibration/evaluate.ts'
+import { calibrationInForce } from '../study/calibration/in-force.ts'
+import type {
+  CalibrationEvent,
+  CalibrationResult,
+  CalibrationTask,
+} from '../study/calibration/records.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
@@ -181,6 +193,9 @@ export class Engine {
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
+    const files = await removeOrphanCalibrations(this.journal, this.openTiers())
+    for (const line of files.removed) this.log.info(`${line}, left by a kvmio that was killed`)
+    for (const line of files.left) this.log.warn(line)
     await this.discovery.start()
     this.sampler.start()
     for (const reader of this.#slowReaders) reader.start()
@@ -198,6 +213,7 @@ export class Engine {
         if (!open) continue
         open.tier.targetLatency = target?.latency
         open.tier.ratedTransactionsPerSecond = capacity?.transactionsPerSecond
+        this.#takeCalibration(open)
       }
     })
   }
@@ -255,6 +271,26 @@ export class Engine {
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
+  }
+
+  /** Measures a tier, and takes over what it came to. */
+  async calibrate(
+    task: CalibrationTask,
+    tell: (event: CalibrationEvent) => void,
+    signal: AbortSignal,
+  ): Promise<CalibrationResult> {
+    const { journal, leases, holder } = this
+    await this.takeOverTiers()
+    const context: CalibrationContext = {
+      journal,
+      leases,
+      tier: (name) => this.#tiers.get(name),
+      manifest: () => this.#readManifest(),
+      freeSpaceFloor: () => holder.current.freeSpaceFloor,
+    }
+    const result = await calibrate(task, context, tell, signal)
+    this.#takeCalibration(this.#tiers.get(task.tier)!)
+    return result
   }
 
   /** Sees a run of a killed kvmio to its end. */
@@ -319,8 +355,7 @@ export class Engine {
       debian: () => this.hostParts.debian(),
       lack: async (guest, study) => lackOf(needsOf(guest, study), await probing()),
       accelerator: (guest) => this.hostParts.accelerator(guest),
-      manifest: () =>
-        (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
+      manifest: () => this.#readManifest(),
       cgroup: this.#cgroups.own,
       runAs: this.#runAs,
       freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
@@ -334,6 +369,23 @@ export class Engine {
       onSecond: (listener) => this.onSecond(listener),
       onEvent: (event) => this.#take(event),
       takeLast: (vm) => this.sampler.takeLast(vm),
+    }
+  }
+
+  #readManifest(): Promise<Manifest> {
+    const { binary } = this.holder.current.qemu
+    this.#manifest ??= readManifest(version, binary, this.options.procRoot)
+    return this.#manifest
+  }
+
+  #takeCalibration({ tier, config }: OpenTier): void {
+    const inForce = calibrationInForce(this.journal, tier.name, config)
+    tier.calibration = inForce && {
+      endedAt: inForce.endedAt,
+      classes: inForce.classes.map((of) => ({
+        ...of,
+        capacity: capacityAtTarget(of, tier.targetLatency),
+      })),
     }
   }
 
@@ -356,6 +408,7 @@ export class Engine {
       cgroups,
     })
     this.#tiers.set(name, open)
+    this.#takeCalibration(open)
     const { tier } = open
     if (tier.unavailable !== undefined) {
       this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)

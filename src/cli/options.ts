@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { COLLECTOR_NAMES } from '../collector/all.ts'
 import { ConfigError } from '../lib/errors.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from '../lib/log.ts'
+import { parseSeconds } from '../lib/quantities.ts'
 
 /** The flags that every command has. */
 export interface CommonOptions {
@@ -108,6 +109,13 @@ export function deviceFilter({
 function wholeNumber(text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text)
   throw new InvalidArgumentError(`expected a whole number above 0, got "${text}"`)
+}
+
+/** Seconds from `90s`, `30m`, `2h`. */
+export function duration(text: string): number {
+  const seconds = parseSeconds(text)
+  if (seconds !== undefined && seconds > 0) return seconds
+  throw new InvalidArgumentError(`expected a time such as 90s, 30m or 2h, got "${text}"`)
 }
 
 /** Of a browser's kind: another scheme in a link could be a script. */

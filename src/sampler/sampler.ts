@@ -6,7 +6,7 @@ import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.
 import { accumulateDiskstat, type DiskTotal } from '../source/diskstats-accumulator.ts'
 import { onlyCounted } from '../source/nvme-path.ts'
 import { readHostCpu } from '../source/proc.ts'
-import { basisOf, type Demand, DemandBook, type DemandSample } from './demand.ts'
+import { basisOf, type Demand, DemandBook, type DemandSample, operationCosts } from './demand.ts'
 import { DeviceDemand } from './device-demand.ts'
 import { type IoCounts, NO_IO, pending, plus, remainder, since } from './io-counts.ts'
 import { RateHistogram } from './rate-histogram.ts'
@@ -59,12 +59,18 @@ export interface Total {
   seconds?: number
 }
 
+interface Operations {
+  read: number
+  write: number
+  flush: number
+}
+
 interface VmState {
   /** Of its qemu: the next vm of that name is another one. */
   pid: number
   before?: Reading
-  /** By drive id, reads and writes. */
-  operations: Map<string, number>
+  /** By drive id. */
+  operations: Map<string, Operations>
   /** By MAJ:MIN, as the cgroup last had it. */
   devices: Map<string, IoCounts>
   /** Of its cgroup: the last one may come beside that of a tick. */
@@ -285,14 +291,22 @@ export class Sampler {
   #demandOf(vm: Vm, stats: readonly DriveStats[], state: VmState): Map<string, number> {
     const costs = new Map<string, number>()
     const tiers = new Map(this.#options.tiers().map((tier) => [tier.name, tier]))
-    for (const { id, read, write } of stats) {
-      const operations = read.operations + write.operations
-      const fresh = operations - (state.operations.get(id) ?? operations)
-      state.operations.set(id, operations)
+    for (const { id, ...stat } of stats) {
+      const now = {
+        read: stat.read.operations,
+        write: stat.write.operations,
+        flush: stat.flush.operations,
+      }
+      const before = state.operations.get(id) ?? now
+      state.operations.set(id, now)
       const drive = vm.drives.find((drive) => drive.id === id)
       const tier = drive && tiers.get(drive.tier)
       if (!tier || basisOf(vm, tier) !== 'operations') continue
-      const cost = fresh / tier.ratedTransactionsPerSecond!
+      const each = operationCosts(tier)!
+      const cost =
+        (now.read - before.read) * each.read +
+        (now.write - before.write) * each.write +
+        (now.flush - before.flush) * each.flush
       costs.set(tier.name, (costs.get(tier.name) ?? 0) + cost)
     }
     return costs

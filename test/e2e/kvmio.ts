@@ -263,7 +263,7 @@ export async function serve(home: Home, ...args: string[]): Promise<Serving> {
   const started = kvmio(home, ['serve', ...args])
   const url = await until('serve to say where its metrics are', async () => {
     if (started.child.exitCode !== null) throw new Error(`serve ended:\n${started.said()}`)
-    return /metrics are served at (http:\S+)\/metrics/.exec(started.said())?.[1]
+    return /metrics are served at (https?:\S+)\/metrics/.exec(started.said())?.[1]
   })
   return Object.assign(started, { url })
 }
