@@ -31,11 +31,24 @@ import { Sampler, type Second } from '../sampler/sampler.ts'
 import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
 import { IostatReader } from '../source/iostat.ts'
+import { readMeminfo } from '../source/proc.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
+import {
+  type CalibrationContext,
+  calibrate,
+  removeOrphanCalibrations,
+} from '../study/calibration/calibrate.ts'
+import { capacityAtTarget } from '../study/calibration/evaluate.ts'
+import { calibrationInForce } from '../study/calibration/in-force.ts'
+import type {
+  CalibrationEvent,
+  CalibrationResult,
+  CalibrationTask,
+} from '../study/calibration/records.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
@@ -180,6 +193,9 @@ export class Engine {
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
+    const files = await removeOrphanCalibrations(this.journal, this.openTiers())
+    for (const line of files.removed) this.log.info(`${line}, left by a kvmio that was killed`)
+    for (const line of files.left) this.log.warn(line)
     await this.discovery.start()
     this.sampler.start()
     for (const reader of this.#slowReaders) reader.start()
@@ -197,6 +213,7 @@ export class Engine {
         if (!open) continue
         open.tier.targetLatency = target?.latency
         open.tier.ratedTransactionsPerSecond = capacity?.transactionsPerSecond
+        this.#takeCalibration(open)
       }
     })
   }
@@ -230,6 +247,12 @@ export class Engine {
     return () => this.#eventListeners.delete(listener)
   }
 
+  /** Calls back after each second that was sampled; the returned function ends that. */
+  onSecond(listener: (second: Second) => void): () => void {
+    this.#secondListeners.add(listener)
+    return () => this.#secondListeners.delete(listener)
+  }
+
   /** The study that a command's word stands for, as the config that is in force now has it. */
   async findStudy(reference: string): Promise<FoundStudy> {
     const found = await findStudies([reference], this.holder.current)
@@ -248,6 +271,26 @@ export class Engine {
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
+  }
+
+  /** Measures a tier, and takes over what it came to. */
+  async calibrate(
+    task: CalibrationTask,
+    tell: (event: CalibrationEvent) => void,
+    signal: AbortSignal,
+  ): Promise<CalibrationResult> {
+    const { journal, leases, holder } = this
+    await this.takeOverTiers()
+    const context: CalibrationContext = {
+      journal,
+      leases,
+      tier: (name) => this.#tiers.get(name),
+      manifest: () => this.#readManifest(),
+      freeSpaceFloor: () => holder.current.freeSpaceFloor,
+    }
+    const result = await calibrate(task, context, tell, signal)
+    this.#takeCalibration(this.#tiers.get(task.tier)!)
+    return result
   }
 
   /** Sees a run of a killed kvmio to its end. */
@@ -312,19 +355,37 @@ export class Engine {
       debian: () => this.hostParts.debian(),
       lack: async (guest, study) => lackOf(needsOf(guest, study), await probing()),
       accelerator: (guest) => this.hostParts.accelerator(guest),
-      manifest: () =>
-        (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
+      manifest: () => this.#readManifest(),
       cgroup: this.#cgroups.own,
       runAs: this.#runAs,
       freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
+      memory: () => readMeminfo(procRoot),
+      memoryOf: (name) => {
+        const pid = this.registry.records().find((vm) => vm.name === name)?.pid
+        return pid === undefined ? undefined : this.memory.of(pid)?.totalBytes
+      },
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
       unattributed: () => unattributed(this.sampler),
-      onSecond: (listener) => {
-        this.#secondListeners.add(listener)
-        return () => this.#secondListeners.delete(listener)
-      },
+      onSecond: (listener) => this.onSecond(listener),
       onEvent: (event) => this.#take(event),
       takeLast: (vm) => this.sampler.takeLast(vm),
+    }
+  }
+
+  #readManifest(): Promise<Manifest> {
+    const { binary } = this.holder.current.qemu
+    this.#manifest ??= readManifest(version, binary, this.options.procRoot)
+    return this.#manifest
+  }
+
+  #takeCalibration({ tier, config }: OpenTier): void {
+    const inForce = calibrationInForce(this.journal, tier.name, config)
+    tier.calibration = inForce && {
+      endedAt: inForce.endedAt,
+      classes: inForce.classes.map((of) => ({
+        ...of,
+        capacity: capacityAtTarget(of, tier.targetLatency),
+      })),
     }
   }
 
@@ -347,6 +408,7 @@ export class Engine {
       cgroups,
     })
     this.#tiers.set(name, open)
+    this.#takeCalibration(open)
     const { tier } = open
     if (tier.unavailable !== undefined) {
       this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)

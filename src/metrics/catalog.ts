@@ -524,7 +524,7 @@ export const vmDemand = {
   samples: counter(
     'vm_demand_samples_total',
     ['vm', 'tier', 'basis'],
-    'One-second samples of demand. basis is how it is known: operations (asked of qemu, times their cost on a rated tier, of direct drives) or device (time that the device was busy, times the share of its operations that the cgroup of the vm had). A vm has one basis on a tier.',
+    'One-second samples of demand. basis is how it is known: operations (asked of qemu, times their cost on a tier that is calibrated or rated, of direct drives) or device (time that the device was busy, times the share of its operations that the cgroup of the vm had). A vm has one basis on a tier.',
   ),
   seconds: counter(
     'vm_demand_seconds_total',

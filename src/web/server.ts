@@ -1,11 +1,17 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import express, {
+  type Express,
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
 import { messageOf } from '../lib/errors.ts'
 import { createBasicAuth } from './basic-auth.ts'
-import { landingPage, type Status } from './landing-page.ts'
 import { type MetricsParts, metricsHandler } from './metrics-handler.ts'
 import { BusyError, PasswordCheck } from './password-check.ts'
 import type { ProtectionNow } from './protection.ts'
+import { route } from './route.ts'
 import { foreign } from './strangers.ts'
 import { text } from './text.ts'
 
@@ -14,20 +20,18 @@ const HEALTH = ['/-/healthy', '/-/ready']
 
 /** What the web shows and does, handed in by whoever wires the program together. */
 export interface WebParts extends MetricsParts {
-  version: string
   telemetryPath: string
+  /** The pages for people, and what stands behind them. */
+  pages: RequestHandler
   /** Why kvmio is not ready yet; undefined when it is. */
   ready(): string | undefined
   /** Takes the config over again; throws with its problems. */
   reload(): Promise<void>
-  status(): Status
   /** Who may ask, where not everybody may. */
   protection?: ProtectionNow
 }
 
-type Handler = (request: Request, response: Response) => void | Promise<void>
-
-/** The web application: metrics, health, reload and a plain page for people. */
+/** The web application: metrics, health, reload and pages for people. */
 export function createApp(parts: WebParts): RequestListener {
   const metrics = metricsHandler(parts)
   const app = createExpressApp(parts, metrics)
@@ -81,13 +85,6 @@ function createExpressApp(parts: WebParts, metrics: ReturnType<typeof metricsHan
     next()
   })
   route(app, 'get', literal(parts.telemetryPath), metrics)
-  if (parts.telemetryPath !== '/') {
-    route(app, 'get', '/', (_request, response) => {
-      // The page is one file: nothing is fetched, nothing runs.
-      response.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'")
-      response.type('html').send(landingPage(parts.version, parts.telemetryPath, parts.status()))
-    })
-  }
   route(app, 'get', '/-/healthy', (_request, response) => text(response, 200, 'kvmio is healthy.'))
   route(app, 'get', '/-/ready', (_request, response) => {
     const reason = parts.ready()
@@ -101,6 +98,7 @@ function createExpressApp(parts: WebParts, metrics: ReturnType<typeof metricsHan
     }
     text(response, 200, 'The config was reloaded.')
   })
+  app.use(parts.pages)
   app.use((_request, response) => text(response, 404, 'There is nothing at this address.'))
   app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
     if (response.headersSent) next(error)
@@ -120,15 +118,6 @@ function failed(
   if (!known) log.error({ err: error, path }, 'a request failed')
   if (response.headersSent) response.destroy()
   else text(response, known ? status : 500, messageOf(error))
-}
-
-/** Registers a handler for one method of a path, and 405 for the others. */
-function route(app: Express, method: 'get' | 'post', path: string, handler: Handler): void {
-  app[method](path, handler)
-  app.all(path, (request, response) => {
-    response.set('Allow', method === 'get' ? 'GET, HEAD' : 'POST')
-    text(response, 405, `${request.path} does not take ${request.method}.`)
-  })
 }
 
 /** A path that express takes as it stands; {}()[]+?!:* are its pattern language's. */

@@ -213,12 +213,13 @@ interface Answer {
 /** A server with one metric, which the end of the test closes. */
 async function serve(t: Test, protection: () => Protection, telemetryPath = '/metrics') {
   const app = createApp({
-    ...{ version: '1.2.3', telemetryPath, contentType: 'text/plain', maxRequests: 40 },
+    ...{ telemetryPath, contentType: 'text/plain', maxRequests: 40 },
     collectors: ['qmp'],
     metrics: async () => 'up 1\n',
     ready: () => undefined,
     reload: async () => {},
-    status: () => ({}),
+    pages: (request, response, next) =>
+      request.path === '/' ? void response.end('for people') : next(),
     protection,
     log: silentLog,
   })

@@ -1,0 +1,46 @@
+import type { StudyConfig } from '../../config/schema.ts'
+import { studySchema } from '../../config/study-schema.ts'
+
+// What the vms of a ramp do unless a study's workload is wanted: bursts whose times are a Poisson process, as people and
+// their cron jobs come, once a second on average and whatever the last one has met with.
+
+const BURST = 4
+const BLOCK_BYTES = 4096
+const MEAN_SECONDS = 1
+
+/** Transactions per second that one vm asks for on average. */
+export const DEFAULT_TRANSACTIONS_PER_SECOND = BURST / MEAN_SECONDS
+
+export const DEFAULT_WORKLOAD = `bursts of ${BURST} direct writes of ${BLOCK_BYTES / 1024} KiB, one a second on average`
+
+// Uptime has two decimals, so without its point it is in hundredths. awk tells all times from the beginning on, so that
+// what a burst or a new process takes does not make the next one later. Of one guest and the next, only the seed differs.
+const SCRIPT = `
+disk=\${KVMIO_DISK##*/}
+read -r sectors <"/sys/class/block/$disk/size"
+read -r uuid </proc/sys/kernel/random/uuid
+read -r uptime idle </proc/uptime
+burst=/run/kvmio/burst
+dd if=/dev/urandom of=$burst bs=${BLOCK_BYTES} count=${BURST} iflag=fullblock status=none || exit
+awk -v seed="$((0x\${uuid%%-*}))" -v at="$uptime" -v places="$((sectors * 512 / ${BLOCK_BYTES} - ${BURST}))" 'BEGIN {
+  srand(seed)
+  for (;;) {
+    at -= log(1 - rand()) * ${MEAN_SECONDS}
+    printf "%d %d\\n", at * 100, int(rand() * places)
+  }
+}' | while read -r at place; do
+  read -r uptime idle </proc/uptime
+  wait=$((at - \${uptime%.*}\${uptime#*.}))
+  hundredths=$((100 + wait % 100))
+  [ $wait -le 0 ] || sleep "$((wait / 100)).\${hundredths#1}"
+  dd if=$burst of="$KVMIO_DISK" bs=${BLOCK_BYTES} count=${BURST} seek="$place" conv=notrunc oflag=direct \\
+    status=none || exit
+done
+`
+
+/** The study that a ramp's vms are planned as: of this guest, and with a study's workload or the ramp's own. */
+export function rampStudy(guest: string, study?: StudyConfig): StudyConfig {
+  const workload = { script: { run: SCRIPT, to: 'device', timeout: '24d' } }
+  const own = studySchema.parse({ guest, workload })
+  return study ? { ...own, workload: study.workload, hostCache: study.hostCache } : own
+}
