@@ -1,11 +1,18 @@
 import './lib/threads.ts'
 import { Command, CommanderError, Option } from 'commander'
+import { calibrateTier } from './cli/calibrate.ts'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
 import { doctor } from './cli/doctor.ts'
 import { init } from './cli/init.ts'
 import { exportJournal } from './cli/journal-export.ts'
-import { addCommonOptions, addServeOptions, commonOptions, serveOptions } from './cli/options.ts'
+import {
+  addCommonOptions,
+  addServeOptions,
+  commonOptions,
+  duration,
+  serveOptions,
+} from './cli/options.ts'
 import { pause, resume } from './cli/pause.ts'
 import { plan } from './cli/plan.ts'
 import { predictDensity } from './cli/predict.ts'
@@ -15,6 +22,7 @@ import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
 import { ConfigError, codeOf, KvmioError, UsageError } from './lib/errors.ts'
 import { createLog } from './lib/log.ts'
+import { CLASSES } from './study/calibration/classes.ts'
 
 // The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
 const FAILED = 1
@@ -83,6 +91,26 @@ addPredictOptions(
   .option('--json', 'as JSON')
   .action((tier, flags) => predictDensity(predictOptions(tier, flags)))
 
+addServeOptions(
+  program
+    .command('calibrate')
+    .description('measure what a tier serves, with fio on a file of its own'),
+)
+  .argument('<tier>')
+  .option('--quick', 'fewer depths and fewer seconds, and no checks')
+  .option('--time-limit <duration>', 'when it is given up: 30m, 2h', duration)
+  .addOption(new Option('--class <class...>', 'only these classes of operations').choices(CLASSES))
+  .action(async (tier, flags) => {
+    const options = {
+      ...serveOptions(flags),
+      tier,
+      quick: flags.quick === true,
+      classes: flags.class,
+      timeLimit: flags.timeLimit,
+    }
+    await calibrateTier(options, createLog(options.log), ending.signal)
+  })
+
 addCommonOptions(program.command('pause').description('let studies wait before their next run'))
   .argument('<study...>')
   .action((studies, flags) => pause({ ...commonOptions(flags), studies }))
@@ -133,7 +161,10 @@ addCommonOptions(
 
 addCommonOptions(program.command('check').description('check the config, and suites beside it'))
   .argument('[suite...]', SUITES)
-  .action((studies, flags) => check({ ...commonOptions(flags), studies }))
+  .option('--web.config.file <file>', 'check the file of that flag of serve too')
+  .action((studies, flags) =>
+    check({ ...commonOptions(flags), webConfigFile: flags['web.config.file'], studies }),
+  )
 
 addCommonOptions(program.command('doctor').description('list what this host can and cannot do'))
   .option('--json', 'as JSON')

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { ControlHandlers } from '../web/control.ts'
 import type { Engine } from './engine.ts'
-import { statusOf } from './status.ts'
+import { version } from './version.ts'
 import type { AnyWork, WorkMessage } from './work.ts'
 
 export function controlPath(stateDir: string): string {
@@ -15,7 +15,7 @@ export function controlHandlers(
   ending: AbortSignal,
 ): ControlHandlers {
   return {
-    status: () => statusOf(engine),
+    status: () => ({ version }),
     works: Object.fromEntries(
       works.map((work) => [
         work.kind,
@@ -38,6 +38,7 @@ async function* messagesOf(
     messages.push({ event })
     wake.resolve()
   }
+  engine.log.info({ asked: body }, `another command hands over its work: ${work.kind}`)
   const working = work.do(engine, work.parse(body), tell, signal)
   let ended = false
   const end = () => {

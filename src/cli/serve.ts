@@ -6,6 +6,7 @@ import { messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { checkTier } from '../storage/tiers.ts'
 import { listenControl } from '../web/control.ts'
+import { CALIBRATE } from './calibrate.ts'
 import { controlHandlers, controlPath } from './control.ts'
 import { Engine } from './engine.ts'
 import { createEventLog } from './event-log.ts'
@@ -21,7 +22,7 @@ const TIER_CHECK_MS = 2_000
 // A study that could not go on (a tier that is gone, a full disk) is tried again after this.
 const RETRY_MS = 30_000
 // What other commands may ask of this one.
-const WORKS: readonly AnyWork[] = [RUN, VMS]
+const WORKS: readonly AnyWork[] = [RUN, CALIBRATE, VMS]
 
 /** Serves metrics and runs the studies that have a schedule, until the signal comes. */
 export async function serve(options: ServeOptions, log: Log, signal: AbortSignal): Promise<void> {

@@ -135,8 +135,19 @@ export interface Home {
 /** Makes one, gone with all that runs on it when the test has ended. */
 export async function homeFor(t: Pick<Test, 'teardown'>, config: ConfigText): Promise<Home> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'kvmio-')))
+  const home = await homeIn(directory, config)
+  t.teardown(async () => {
+    await clearHome(home)
+    await rm(directory, { recursive: true, force: true })
+  })
+  return home
+}
+
+/** A home in this folder, with the state that an earlier one has left there. */
+export async function homeIn(directory: string, config: ConfigText): Promise<Home> {
   const state = join(directory, 'state')
-  await mkdir(state, { mode: 0o711 })
+  await mkdir(state, { mode: 0o711, recursive: true })
+  await rm(join(state, 'systems'), { force: true })
   await symlink(SYSTEMS, join(state, 'systems'))
   const home: Home = {
     directory,
@@ -146,17 +157,18 @@ export async function homeFor(t: Pick<Test, 'teardown'>, config: ConfigText): Pr
     children: [],
   }
   await writeConfig(home, home.config)
-  t.teardown(async () => {
-    for (const child of home.children) await endChild(child)
-    await writeConfig(home, home.config)
-    const { stdout, stderr } = await kvmio(home, ['clean']).end()
-    const left = await whatIsLeft(home)
-    if (left.length > 0) {
-      throw new Error(`left on the host after clean: ${left.join('; ')}\n${stdout}${stderr}`)
-    }
-    await rm(directory, { recursive: true, force: true })
-  })
   return home
+}
+
+/** Ends all that runs on a home, with its own `clean`; what it has written stays. */
+export async function clearHome(home: Home): Promise<void> {
+  for (const child of home.children) await endChild(child)
+  await writeConfig(home, home.config)
+  const { stdout, stderr } = await kvmio(home, ['clean']).end()
+  const left = await whatIsLeft(home)
+  if (left.length > 0) {
+    throw new Error(`left on the host after clean: ${left.join('; ')}\n${stdout}${stderr}`)
+  }
 }
 
 /** The config as JSON, which is YAML too. */
@@ -251,7 +263,7 @@ export async function serve(home: Home, ...args: string[]): Promise<Serving> {
   const started = kvmio(home, ['serve', ...args])
   const url = await until('serve to say where its metrics are', async () => {
     if (started.child.exitCode !== null) throw new Error(`serve ended:\n${started.said()}`)
-    return /metrics are served at (http:\S+)\/metrics/.exec(started.said())?.[1]
+    return /metrics are served at (https?:\S+)\/metrics/.exec(started.said())?.[1]
   })
   return Object.assign(started, { url })
 }

@@ -1,4 +1,5 @@
 // The lab host: a qemu guest that plays the host of kvmio.
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { messageOf } from '../../src/lib/errors.ts'
@@ -11,6 +12,10 @@ export interface LabRun {
   repository: string
   /** Of what it runs inside, from the repository's root. */
   program: string
+  /** What the program is told: no spaces, quotes or patterns of a shell's that match a file. */
+  words: readonly string[]
+  /** An image of a disk that is there again the next time, made when it is missing. */
+  kept?: string
   /** Where its output goes. */
   directory: string
   limitMs: number
@@ -20,6 +25,9 @@ export interface LabRun {
 /** What the lab host's second disk serves. */
 export const DISK_TRANSACTIONS_PER_SECOND = 100
 
+/** Of the disk that is kept; sparse. */
+const KEPT_SIZE = '24G'
+
 // With svm the guests of the lab host run on KVM, in qemu's emulation of AMD's virtualisation: in a third of the time that
 // an emulator in the emulator takes. Not `max`: glibc would take AVX2's string functions, which are slow to emulate.
 const CPU = 'qemu64,+rdrand,+svm,+npt,+ssse3,+sse4.1,+sse4.2,+popcnt'
@@ -27,8 +35,8 @@ const OUTPUT = 'output.tar'
 const INIT = new URL('./host/init.sh', import.meta.url)
 
 /**
- * Boots a fresh lab host and runs one program in it to its end. What it wrote to its disks is gone afterwards; its
- * console, the program's words and what that put into LAB_OUTPUT are in the directory.
+ * Boots a fresh lab host and runs one program in it to its end. What it wrote to its disks is gone afterwards, unless
+ * it is on the one that is kept; its console, the program's words and what that put into LAB_OUTPUT are in the directory.
  */
 export async function runInLab(lab: LabRun): Promise<void> {
   const { directory, limitMs, signal } = lab
@@ -45,6 +53,8 @@ export async function runInLab(lab: LabRun): Promise<void> {
     await run('truncate', ['-s', '1G', disks.disk])
     await run('truncate', ['-s', '256M', nvme])
     await run('truncate', ['-s', '64M', output])
+    if (lab.kept !== undefined && !existsSync(lab.kept))
+      await run('truncate', ['-s', KEPT_SIZE, lab.kept])
     const args = labArgv({ ...lab, initrd }, await sharesOf(lab.repository), disks, nvme)
     await runQemu(args, limitMs, signal)
     await run('tar', ['-C', directory, '-xf', output]).catch((error) => {
@@ -77,7 +87,7 @@ async function sharesOf(repository: string): Promise<string[]> {
 }
 
 function labArgv(
-  { image, initrd, repository, program, directory }: LabRun & { initrd: string },
+  { image, initrd, repository, program, words, kept, directory }: LabRun & { initrd: string },
   shares: readonly string[],
   disks: { root: string; disk: string },
   nvme: string,
@@ -89,6 +99,7 @@ function labArgv(
     `lab.script=${join(import.meta.dirname, 'host/lab.sh')}`,
     `lab.node=${join(repository, 'node_modules/.bin/node')}`,
     `lab.program=${join(repository, program)}`,
+    ...words.map((word) => `lab.word=${word}`),
   ]
   return [
     ['-name', 'kvmio-lab', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
@@ -101,6 +112,7 @@ function labArgv(
     drive('root', disks.root, 'qcow2'),
     drive('disk', disks.disk, 'raw', `,throttling.iops-total=${DISK_TRANSACTIONS_PER_SECOND}`),
     drive('output', join(directory, OUTPUT), 'raw'),
+    ...(kept === undefined ? [] : [drive('kept', kept, 'raw', ',discard=unmap')]),
     // A function of its own in its IOMMU group: alone behind a root port.
     ['-device', 'pcie-root-port,id=nvme-port,chassis=1'],
     ['-drive', `if=none,id=nvme,file=${nvme},format=raw,cache=unsafe`],

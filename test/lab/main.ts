@@ -1,20 +1,26 @@
-// The lab suite: npm run test:lab [PART...]
+// The lab suite: npm run test:lab [-- PART...], npm run test:lab -- paper [parts=…] [only=…] [blocks=…] [minutes=…]
 // What the kernel of a test machine may lack (device mapper, reiserfs, cgroup v2, NFS, an IOMMU) is run inside a qemu
 // guest that plays the host. Each part has a lab host of its own, and a deadline.
 import { glob, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { table } from '../../src/cli/table.ts'
 import { buildAppliance } from '../../src/guest/systems/appliance.ts'
+import { buildPackageDrive } from '../../src/guest/systems/package-drive.ts'
 import { messageOf } from '../../src/lib/errors.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { buildLabImage, type LabImage } from './image.ts'
-import { runInLab } from './machine.ts'
+import { type LabRun, runInLab } from './machine.ts'
 import { HOST_DIED, type PartResult, resultOf } from './result.ts'
+import { parseSitting } from './sitting.ts'
 
 const repository = join(import.meta.dirname, '../..')
 const outputDir = join(repository, '.kvmio/lab/output')
 // Two minutes on an idle machine of two cores; others may be at work on it.
 const PART_MS = 1_500_000
+// It takes hours, in as many sittings as somebody likes, so it runs only when it is asked for by its name.
+const PAPER = 'paper'
+// A sitting's boot, its reports and what it takes down.
+const AROUND_SITTING_MS = 1_200_000
 
 const interrupted = new AbortController()
 // Not once(): execa's own hook ends the process at once when no other listener is left.
@@ -23,10 +29,27 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 process.exitCode = await main(process.argv.slice(2), interrupted.signal)
 
-async function main(wanted: readonly string[], signal: AbortSignal): Promise<number> {
+async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const started = performance.now()
+  const wanted = argv.filter((word) => !word.includes('='))
+  const words = argv.filter((word) => word.includes('='))
+  const sitting = parseSitting(words)
+  if (typeof sitting === 'string') {
+    console.error(sitting)
+    return 2
+  }
+  if (words.length > 0 && !wanted.includes(PAPER)) {
+    console.error(`${words.join(' ')} is for part ${PAPER}`)
+    return 2
+  }
   const programs = (await Array.fromAsync(glob('test/lab/*.lab.ts', { cwd: repository }))).sort()
-  const parts = programs.map((program) => ({ name: basename(program, '.lab.ts'), program }))
+  const parts = programs.map((program): Part => {
+    const name = basename(program, '.lab.ts')
+    if (name !== PAPER) return { name, program, words: [], limitMs: PART_MS }
+    const kept = join(repository, '.kvmio/lab/paper.img')
+    const limitMs = sitting.minutes * 60_000 + AROUND_SITTING_MS
+    return { name, program, words, kept, limitMs }
+  })
   const unknown = wanted.filter((name) => !parts.some((part) => part.name === name))
   if (unknown.length > 0) {
     console.error(
@@ -37,10 +60,15 @@ async function main(wanted: readonly string[], signal: AbortSignal): Promise<num
   const log = createLog({ level: 'info', format: 'text' })
   await mkdir(join(repository, '.kvmio'), { recursive: true, mode: 0o711 })
   await buildAppliance({ cacheDir: join(repository, '.kvmio/systems'), log, signal })
+  if (wanted.includes(PAPER) && sitting.parts.includes('virtio-optimizations')) {
+    const cacheDir = join(repository, '.kvmio/systems')
+    await buildPackageDrive({ cacheDir, packages: 'minimal', log, signal })
+  }
   const image = await buildLabImage(join(repository, '.kvmio/lab'), log, signal)
   const results: PartResult[] = []
   for (const part of parts) {
-    if (signal.aborted || (wanted.length > 0 && !wanted.includes(part.name))) continue
+    const isWanted = wanted.length > 0 ? wanted.includes(part.name) : part.name !== PAPER
+    if (signal.aborted || !isWanted) continue
     console.log(`${part.name}: started`)
     const result = await runPart(part, image, signal)
     results.push(result)
@@ -53,9 +81,8 @@ async function main(wanted: readonly string[], signal: AbortSignal): Promise<num
   return results.length > 0 && results.every(({ outcome }) => outcome === 'passed') ? 0 : 1
 }
 
-interface Part {
+interface Part extends Pick<LabRun, 'program' | 'words' | 'kept' | 'limitMs'> {
   name: string
-  program: string
 }
 
 /**
@@ -74,7 +101,7 @@ async function runPart(part: Part, image: LabImage, signal: AbortSignal): Promis
 }
 
 async function runOnce(
-  { name, program }: Part,
+  { name, ...part }: Part,
   image: LabImage,
   signal: AbortSignal,
 ): Promise<PartResult> {
@@ -82,7 +109,7 @@ async function runOnce(
   const directory = join(outputDir, name)
   let problem: string | undefined
   try {
-    await runInLab({ image, repository, program, directory, limitMs: PART_MS, signal })
+    await runInLab({ ...part, image, repository, directory, signal })
   } catch (error) {
     problem = messageOf(error)
   }

@@ -55,7 +55,7 @@ const FIGURES: Record<string, { cases: string[]; reference: string; workload: st
   },
 }
 
-for (const suite of ['paper', 'paper-small']) {
+for (const suite of ['paper', 'paper-small', 'paper-lab']) {
   t.test(`${suite} has a part for each figure, and every case is one that can be`, async (t) => {
     const parts = await planned(suite)
     t.strictSame(
@@ -149,6 +149,19 @@ t.test('the sizes are those of the paper, and smaller with a sentence that says 
       t.match(work, work.kind === 'install' ? { packages: 'minimal' } : small)
     }
   }
+  for (const { scale, drives, works } of await sizes('paper-lab')) {
+    t.match(scale, /^64 MiB written in .*, a guest that boots from memory, on an emulated host$/)
+    t.strictSame(drives, new Set([GIB]))
+    for (const work of works) {
+      const small = { kind: 'boot-write-shutdown', write: 64 * 2 ** 20, settle: 5 }
+      t.match(work, work.kind === 'install' ? { packages: 'minimal' } : small)
+    }
+  }
+})
+
+t.test('a host that is emulated itself has guests that boot from memory', async (t) => {
+  for (const { name, cases } of await planned('paper-lab'))
+    for (const { guest } of cases) t.equal(guest.system, 'appliance', name)
 })
 
 t.test('modern: every case past the host cache, so that all are as durable', async (t) => {

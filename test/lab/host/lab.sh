@@ -19,10 +19,13 @@ modprobe -a kvm_amd nvme loop
 udevadm trigger --action=add --subsystem-match=block
 udevadm settle --timeout=60
 
+set -f # a word may have a * in it
+words=
 for word in $(cat /proc/cmdline); do
   case $word in
     lab.program=*) program=${word#*=} ;;
     lab.node=*) node=${word#*=} ;;
+    lab.word=*) words="$words ${word#*=}" ;;
   esac
 done
 stty -F /dev/ttyS1 raw -echo
@@ -30,7 +33,7 @@ cd /var/tmp
 # Under the emulator Node now and then dies of SIGSEGV as it starts, before any test (three starts of some thirty).
 for try in 1 2 3; do
   began=$(date +%s)
-  "$node" "$program" >/dev/ttyS1 2>&1
+  "$node" "$program" $words >/dev/ttyS1 2>&1
   code=$?
   [ $code = 139 ] && [ $(($(date +%s) - began)) -lt 60 ] || break
   echo "lab: node died at its start; once more" >/dev/ttyS1

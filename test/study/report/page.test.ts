@@ -1,10 +1,10 @@
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import { html } from '../../../src/lib/html.ts'
 import { analyse } from '../../../src/study/report/analysis.ts'
 import { casesCsv, runsCsv } from '../../../src/study/report/csv.ts'
 import { parseReportJson } from '../../../src/study/report/json.ts'
 import { documentPage } from '../../../src/study/report/page/document.ts'
-import { html } from '../../../src/study/report/page/html.ts'
 import { studyChapter } from '../../../src/study/report/page/study-page.ts'
 import { besideChapter } from '../../../src/study/report/page/two-page.ts'
 import type { StudyResults } from '../../../src/study/report/record.ts'
@@ -101,6 +101,15 @@ t.test('figures are drawn for a page and for a phone, in the colours of the page
     const times = page.split(`${name}:`).length - 1
     t.equal(times, 3, `${name} in light, dark and print`)
   }
+})
+
+t.test('each figure of a study that is scaled down says so', async (t) => {
+  const figures = async (scale?: string) =>
+    (await pageOf({ ...buses(), scale })).match(/<figure>.*?<\/figure>/gs) ?? []
+  const scaled = await figures('a tenth of the size')
+  t.equal(scaled.length, 4 + 3 + 1)
+  for (const figure of scaled) t.match(figure, 'Scaled down: a tenth of the size.</figcaption>')
+  t.notMatch((await figures()).join(''), 'Scaled down')
 })
 
 t.test('bars end where their medians are', async (t) => {

@@ -135,7 +135,7 @@ t.test('only cases that are alike in all else are held against each other', asyn
 t.test('the suite that is shipped has the cases that the claims are about', async (t) => {
   const folder = join(import.meta.dirname, '../../../studies')
   const config = await loadConfig(join(folder, 'kvmio.yaml'))
-  for (const suite of ['paper', 'paper-small']) {
+  for (const suite of ['paper', 'paper-small', 'paper-lab']) {
     const studies = await findStudies([join(folder, `${suite}.yaml`)], config)
     t.equal(studies.length, 7, suite)
     for (const { name, study, guest } of studies) {

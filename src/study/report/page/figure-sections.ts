@@ -1,4 +1,5 @@
 import { median } from 'simple-statistics'
+import { type Html, html } from '../../../lib/html.ts'
 import type { Analysis, CaseResult, ClassAnalysis, MeasureAnalysis } from '../analysis.ts'
 import { barsSpec } from '../figures/bars.ts'
 import { layersSpec } from '../figures/layers.ts'
@@ -15,9 +16,17 @@ import {
 import { type Measure, measure } from '../measures.ts'
 import { LAYERS, type RunResult, type StudyResults } from '../record.ts'
 import type { Section } from './document.ts'
-import { type Html, html } from './html.ts'
 import { paperBlock } from './paper-block.ts'
 import { tableOf } from './table.ts'
+
+const BARS =
+  'Bars: medians over blocks. Red: 95 % intervals of the median. Dots: single runs; diamonds: flagged as outliers, and counted all the same. Grey bar and dashed line: the reference case.'
+
+/** A picture is shown without what stands above it, too: each says itself what it is a picture of. */
+function captionOf({ scale }: Analysis, text?: string): Html | undefined {
+  const said = [...(text ? [text] : []), ...(scale ? [`Scaled down: ${scale}.`] : [])]
+  return said.length === 0 ? undefined : html`<figcaption>${said.join(' ')}</figcaption>`
+}
 
 /** One section a measure; the first, which answers what the study asks, is held against the paper. */
 export async function measureSections(analysis: Analysis): Promise<Section[]> {
@@ -26,7 +35,11 @@ export async function measureSections(analysis: Analysis): Promise<Section[]> {
       id: of.name,
       title: of.title,
       body: html`<p>${of.source} ${of.better === 'less' ? 'Less' : 'More'} is better.</p>
-${await Promise.all(of.classes.map((each, place) => classFigure(of, each, index + place === 0)))}
+${await Promise.all(
+  of.classes.map((each, place) =>
+    classFigure(of, each, captionOf(analysis, index + place === 0 ? BARS : undefined)),
+  ),
+)}
 ${index === 0 && analysis.paper && paperBlock(analysis.paper)}`,
     })),
   )
@@ -35,7 +48,7 @@ ${index === 0 && analysis.paper && paperBlock(analysis.paper)}`,
 async function classFigure(
   of: MeasureAnalysis,
   each: ClassAnalysis,
-  isFirst: boolean,
+  caption: Html | undefined,
 ): Promise<Html> {
   const { title, reference, cases } = each
   if (cases.every(({ n }) => n === 0)) {
@@ -60,7 +73,7 @@ async function classFigure(
   )
   return html`<h3>${title}</h3>
 <figure>${figure}
-${isFirst && html`<figcaption>Bars: medians over blocks. Red: 95 % intervals of the median. Dots: single runs; diamonds: flagged as outliers, and counted all the same. Grey bar and dashed line: the reference case.</figcaption>`}</figure>
+${caption}</figure>
 ${effectsTable(each, of)}`
 }
 
@@ -98,8 +111,9 @@ ${tableOf(
 /** Absent without one-second samples. */
 export async function timelineSection(
   study: StudyResults,
-  { measures }: Analysis,
+  analysis: Analysis,
 ): Promise<Section | undefined> {
+  const { measures } = analysis
   const sampled = study.runs.filter(
     ({ outcome, samples }) =>
       outcome === 'passed' && samples.some(({ device }) => device !== undefined),
@@ -123,7 +137,8 @@ export async function timelineSection(
         timelineSpec({ typical, others }, scales, frame),
       )
       return html`<h4>${name}</h4>
-<figure>${figure}</figure>`
+<figure>${figure}
+${captionOf(analysis)}</figure>`
     }),
   )
   return {
@@ -141,7 +156,8 @@ function typicalOf(runs: readonly RunResult[], of: Measure): RunResult {
   return runs.reduce((best, run) => (distance(run) < distance(best) ? run : best))
 }
 
-export async function layersSection({ layers }: Analysis): Promise<Section | undefined> {
+export async function layersSection(analysis: Analysis): Promise<Section | undefined> {
+  const { layers } = analysis
   if (layers.length === 0) return undefined
   const present = LAYERS.filter((layer) =>
     layers.some(({ operations, bytes }) => operations[layer] ?? bytes[layer]),
@@ -153,7 +169,8 @@ export async function layersSection({ layers }: Analysis): Promise<Section | und
     id: 'layers',
     title: 'From the guest to the device',
     body: html`<p>What each layer counted in a run: the guest’s own disk statistics, qemu’s, those of its process (system calls) and of its cgroup, and the device’s. A cgroup counts requests before the kernel merges them. Medians over the runs that passed, all vms together; a layer that this host does not count is left out.</p>
-<figure>${figure}</figure>
+<figure>${figure}
+${captionOf(analysis)}</figure>
 ${tableOf(
   [
     { title: 'case', kind: 'name' },
