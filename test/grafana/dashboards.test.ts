@@ -67,9 +67,17 @@ t.test('they are what the types of Grafana’s SDK say', async (t) => {
       'nodenext',
       '--ignoreConfig',
     ]
-    // Without tap's hooks, which its loader cannot take.
-    const env = { PATH: process.env.PATH }
-    return exec(join(modules, '.bin/tsc'), [...flags, '--types', '', ...files], { env }).then(
+    // Without tap's hooks, which tsc's loader cannot take.
+    const argv = [
+      '-u',
+      'NODE_OPTIONS',
+      join(modules, '.bin/tsc'),
+      ...flags,
+      '--types',
+      '',
+      ...files,
+    ]
+    return exec('env', argv).then(
       () => '',
       ({ stdout, stderr }) => `${stdout}${stderr}`,
     )

@@ -57,6 +57,7 @@ export interface Dashboard {
   description?: string
   editable: boolean
   schemaVersion: number
+  time: { from: string; to: string }
   panels: Panel[]
   templating: { list: Variable[] }
   annotations: { list?: { name: string; expr: string; datasource?: { uid: string } }[] }

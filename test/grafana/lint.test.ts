@@ -1,6 +1,8 @@
 import t from 'tap'
 import { others } from '../../grafana/src/others.ts'
+import { allRecorded } from '../../grafana/src/recorded.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
+import { readRules } from '../prometheus/rules.ts'
 import { type Dashboard, readDashboards } from './dashboards.ts'
 import { dataLinks, lint, type Problem, type TypeOf } from './lint.ts'
 
@@ -27,6 +29,7 @@ const EXCEPTIONS: readonly Exception[] = [
 ]
 
 const dashboards = await readDashboards()
+const recorded = new Set((await readRules()).map(({ record }) => record))
 
 t.test('the dashboards keep to the rules', async (t) => {
   const used = new Set<Exception>()
@@ -42,6 +45,20 @@ t.test('the dashboards keep to the rules', async (t) => {
     EXCEPTIONS.filter((exception) => !used.has(exception)),
     [],
     'each exception is needed',
+  )
+})
+
+t.test('what they take from recording rules is recorded', async (t) => {
+  const names = allRecorded.map(({ name }) => name)
+  t.strictSame(
+    names.filter((name) => !recorded.has(name)),
+    [],
+  )
+  const text = JSON.stringify(dashboards)
+  t.strictSame(
+    names.filter((name) => !text.includes(name)),
+    [],
+    'and each is used',
   )
 })
 
@@ -80,6 +97,7 @@ t.test('what is wrong would be found', async (t) => {
     ['panel-datasource', (d) => (panel(d).datasource!.uid = 'prometheus')],
     ['panel-no-targets', (d) => (panel(d).targets = [])],
     ['empty-state', (d) => delete panel(d).fieldConfig!.defaults.noValue],
+    ['table-labels', (d) => replace(d, 'leaf', 'level')],
     ['target-kind', (d) => (panel(d).targets![0]!.instant = panel(d).targets![0]!.range = true)],
     ['target-job', (d) => replace(d, 'job=~"$job",', '')],
     ['target-instance', (d) => replace(d, 'instance=~"$instance"', 'instance="10.0.0.1:10177"')],
@@ -118,6 +136,7 @@ function excuses({ dashboard, rule, where }: Exception, name: string, problem: P
 }
 
 function typeOf(name: string): ReturnType<TypeOf> {
+  if (recorded.has(name)) return 'recorded'
   const families = [...catalog, ...others]
   const family = families.find((one) => one.name === name)
   if (family) return family.type

@@ -16,12 +16,19 @@ interface Reading extends Total {
 class Track {
   readonly #rates: History = []
   #readings: Reading[] = []
+  #wasRead = false
+
+  /** Counters that began with what they count begin at 0. */
+  begin(at: number): void {
+    this.#readings.push({ transactions: 0, seconds: 0, at })
+  }
 
   /** Undefined for a second in which it was not read. */
   take(total: Total | undefined, at: number, rate: number | undefined): void {
     this.#rates.push(rate ?? null)
     if (this.#rates.length > KEPT_SECONDS) this.#rates.shift()
     if (!total) return
+    this.#wasRead = true
     const last = this.#readings.at(-1)
     if (last && total.transactions < last.transactions) this.#readings = [] // it has begun again
     this.#readings.push({ ...total, at })
@@ -32,8 +39,9 @@ class Track {
     return [...this.#rates]
   }
 
+  /** The last one; undefined where none was read. */
   get total(): number | undefined {
-    return this.#readings.at(-1)?.transactions
+    return this.#wasRead ? this.#readings.at(-1)?.transactions : undefined
   }
 
   get flow(): Flow {
@@ -97,6 +105,9 @@ export class LiveHistory {
     if (tracks?.pid !== vm.pid) {
       tracks = { pid: vm.pid, qemu: new Track(), group: new Track(), guest: new Track() }
       this.#vms.set(vm.name, tracks)
+      // Else a guest's first ten seconds would be fewer than its qemu's: it tells nothing before it has booted.
+      const isNew = vm.manager === 'kvmio' && !vm.adopted
+      if (isNew) for (const track of [tracks.qemu, tracks.group, tracks.guest]) track.begin(at)
     }
     tracks.qemu.take(totals.vms.get(vm.name), at, rate)
     tracks.group.take(totals.cgroups.get(vm.name), at, undefined)

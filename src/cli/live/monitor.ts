@@ -35,6 +35,8 @@ const SCRAPE_TIMEOUT_MS = 5_000
 // A collector that hangs costs its own verdict, not the page.
 const SCRAPE_WAIT_MS = 1_000
 const SHOWN_RUNS = 10
+// What takes longer is not only slow.
+const HANGS_MS = 3_000
 
 /** Gathers what the live page shows. The last minute is always kept; all else is looked up when somebody looks. */
 export class Monitor implements Live {
@@ -121,7 +123,7 @@ export class Monitor implements Live {
       runs,
       health: {
         collectors: this.#parts.scrapes.collectors,
-        hanging: guard.underWay,
+        hanging: guard.hanging(HANGS_MS),
         config: {
           file: holder.current.file,
           reloaded: holder.lastReloadSuccessful,

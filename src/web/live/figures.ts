@@ -36,9 +36,9 @@ export function latencyText(seconds: number): string {
   return `${Number(amount.toPrecision(3)).toLocaleString('en-US')} ${unit}`
 }
 
-/** A span of time, to the whole second once it is longer than one. */
+/** A span of time in whole seconds: `0 s`, `12 s`, `4 min 5 s`. */
 export function spanText(seconds: number): string {
-  return formatSeconds(seconds < 1 ? seconds : Math.round(seconds))
+  return seconds < 1 ? '0 s' : formatSeconds(Math.floor(seconds))
 }
 
 /** `2026-11-29 07:20:13 UTC`, as the log has it. */

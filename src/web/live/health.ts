@@ -12,7 +12,7 @@ export function healthSection(
     failing === 0
       ? html`<span class="good">All collectors read their sources.</span>`
       : html`<span class="bad">${failing === 1 ? '1 collector fails.' : `${failing} collectors fail.`}</span>`
-  } Counters were last read ${secondAt === undefined ? 'never' : `${spanText(Math.max(0, at - secondAt))} ago`}.
+  } Counters are read each second, the last time ${secondAt === undefined ? 'never' : `${spanText(at - secondAt)} ago`}.
 ${
   config.reloaded
     ? html`The config is ${config.file} as of ${time(config.reloadedAt)}.`
@@ -27,6 +27,6 @@ function item({ name, success, seconds, error }: CollectorState, at: number): Ht
     success === undefined ? ['open', 'not yet'] : success ? ['good', 'ok'] : ['bad', 'fails']
   return html`<li data-key="collector ${name}" data-collector="${name}"><strong>${name}</strong> <span class="${state}" data-figure="success">${word}</span>${
     seconds !== undefined && html` <small>${latencyText(seconds)}</small>`
-  }${error && html`<small class="reason"> ${spanText(Math.max(0, at - error.at))} ago: ${error.message}</small>`}</li>
+  }${error && html`<small class="reason"> ${spanText(at - error.at)} ago: ${error.message}</small>`}</li>
 `
 }

@@ -10,7 +10,7 @@ const SECONDS = 60
 /** Transactions per second over the last minute, with a line at the capacity where there is one; a gap where nothing was read. */
 export function sparkline(history: History, capacity?: number): Html {
   const known = history.filter((value) => value !== null)
-  if (known.length === 0) return html`<div class="spark none">Nothing has been read yet.</div>`
+  if (known.length === 0) return html`<p class="spark none">Nothing has been read yet.</p>`
   const most = Math.max(...known)
   const top = Math.max(most, capacity ?? 0, 1) * 1.05
   const x = (index: number) => ((SECONDS - history.length + index + 1) * WIDTH) / SECONDS
@@ -23,7 +23,7 @@ export function sparkline(history: History, capacity?: number): Html {
     const points = values.map((value, index) => `${fixed(x(from + index))},${fixed(y(value))}`)
     const [left, right] = [fixed(x(from)), fixed(x(from + values.length - 1))]
     return html`<path class="area" d="M${left},${HEIGHT} L${points.join(' L')} L${right},${HEIGHT} Z"/><polyline class="line" points="${points.join(' ')}"/>`
-  })}</svg>`
+  })}</svg><p class="scale" aria-hidden="true">last ${history.length} s, at most ${rateText(most)}</p>`
 }
 
 /** How much of a capacity is used, as a bar; the figures stand beside it. */

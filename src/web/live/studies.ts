@@ -17,12 +17,12 @@ function card(
 <h3>${name}</h3>
 <p class="about">${
     run
-      ? html`Runs <strong data-figure="case">${run.case}</strong>, block ${run.block}, run <span data-figure="run">${run.id}</span>${run.startedAt !== undefined && `, for ${spanText(Math.max(0, at - run.startedAt))}`}`
+      ? html`Runs <strong data-figure="case">${run.case}</strong>, block ${run.block}, run <span data-figure="run">${run.id}</span>${run.startedAt !== undefined && `, for ${spanText(at - run.startedAt)}`}`
       : paused !== undefined
         ? html`<strong>${PAUSED[paused]}</strong>`
         : waiting !== undefined
           ? html`Waits for ${waiting}`
-          : 'Rests'
+          : 'Between two runs'
   }</p>
 ${
   done !== undefined &&
@@ -42,7 +42,7 @@ export function runsSection(runs: readonly RunState[]): Html {
 ${
   runs.length === 0
     ? html`<p class="none">No run has ended yet.</p>`
-    : html`<div class="table" role="region" aria-labelledby="runs-heading" tabindex="0"><table>
+    : html`<div class="table" role="region" aria-labelledby="runs-heading" tabindex="0"><table class="runs">
 <thead><tr><th scope="col">run</th><th scope="col">study</th><th scope="col">case</th><th scope="col">outcome</th><th scope="col" class="n">vms</th><th scope="col">phases</th><th scope="col">ended</th></tr></thead>
 <tbody>${runs.map(runRow)}</tbody></table></div>`
 }</section>`
@@ -63,6 +63,6 @@ function runRow({
   const took = Object.entries(phases).map(([phase, seconds]) => `${phase} ${seconds.toFixed(1)} s`)
   return html`<tr data-key="run ${id}" data-run="${id}"><th scope="row">${id}</th><td>${study} <small>block ${block}</small></td><td>${name}</td>
 <td><span class="${state}" data-figure="outcome">${outcome}</span>${reason !== undefined && html` <small class="reason">${reason}</small>`}</td>
-<td class="n">${vms}</td><td class="phases">${took.join(', ')}</td><td class="when">${time(endedAt)}</td></tr>
+<td class="n">${vms}<span class="unit"> ${vms === 1 ? 'vm' : 'vms'}</span></td><td class="phases">${took.join(', ')}</td><td class="when">${time(endedAt)}</td></tr>
 `
 }

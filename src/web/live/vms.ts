@@ -33,7 +33,7 @@ ${layers.length > 0 && layerTable(name, layers)}
 
 function phase({ manager, phase }: VmState, at: number): Html | undefined {
   if (phase)
-    return html`<span class="phase" data-figure="phase">${phase.name}</span> for ${spanText(Math.max(0, at - phase.startTime))}`
+    return html`<span class="phase" data-figure="phase">${phase.name}</span> for ${spanText(at - phase.startTime)}`
   return manager === 'kvmio'
     ? html`<span class="phase" data-figure="phase">starting</span>`
     : undefined
