@@ -9,6 +9,8 @@ export interface Effort {
   rampSeconds: number
   steadySeconds: number
   limitSeconds: number
+  /** How long the tier's device is watched for others before anything is done. */
+  quietSeconds: number
   /** How often a point that is not steady is measured again. */
   repeats: number
   /** Whether the first depth is measured again at the end, and fio looks for the target latency. */
@@ -21,6 +23,7 @@ export const FULL: Effort = {
   rampSeconds: 1,
   steadySeconds: 5,
   limitSeconds: 20,
+  quietSeconds: 5,
   repeats: 1,
   checks: true,
 }
@@ -31,6 +34,7 @@ export const QUICK: Effort = {
   rampSeconds: 0.5,
   steadySeconds: 2,
   limitSeconds: 6,
+  quietSeconds: 1,
   repeats: 0,
   checks: false,
 }

@@ -52,6 +52,7 @@ function contextOf(t: Test, open: OpenTier, more: Partial<CalibrationContext> = 
     tier: (name) => (name === 'local' ? open : undefined),
     manifest: async () => ({ kvmio: 'test' }),
     freeSpaceFloor: () => FLOOR,
+    devices: async () => [],
     ...more,
   }
   return context
@@ -171,9 +172,9 @@ t.test('the time limit: what was measured, and what was not', { skip: noFio }, a
   const context = contextOf(t, open)
   const signal = new AbortController().signal
   const message =
-    'calibration of tier local: the time limit of 700 ms was reached; nothing was measured; not measured: random-read, random-write; nothing of it is in force'
+    'calibration of tier local: the time limit of 1.5 s was reached; nothing was measured; not measured: random-read, random-write; nothing of it is in force'
   await t.rejects(
-    calibrate({ ...TASK, timeLimit: 0.7 }, context, () => {}, signal),
+    calibrate({ ...TASK, timeLimit: 1.5 }, context, () => {}, signal),
     { message },
   )
   t.match(calibrationsOf(context.journal, 'local'), [
