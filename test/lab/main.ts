@@ -20,7 +20,7 @@ const PART_MS = 1_500_000
 // It takes hours, in as many sittings as somebody likes, so it runs only when it is asked for by its name.
 const PAPER = 'paper'
 // A sitting's boot, its reports and what it takes down.
-const AROUND_SITTING_MS = 1_200_000
+const AROUND_SITTING_MS = 2_400_000
 
 const interrupted = new AbortController()
 // Not once(): execa's own hook ends the process at once when no other listener is left.

@@ -30,8 +30,8 @@ const PLACE = '/srv/paper'
 const SUITE = 'paper-lab'
 const SUITE_FILE = join(repository, 'studies', `${SUITE}.yaml`)
 /** For what a run is given up within, and its vms and tiers are taken down. */
-const END_MS = 300_000
-const REPORT_MS = 600_000
+const END_MS = 600_000
+const REPORT_MS = 1_200_000
 /** How often Node may die of SIGSEGV, as it now and then does in the emulator. */
 const DEATHS = 3
 
@@ -53,7 +53,7 @@ const CONFIG = {
   guests: {
     student: {
       accel: 'kvm',
-      deadlines: { start: '5m', boot: '8m', phase: '1h' },
+      deadlines: { start: '15m', boot: '30m', phase: '2h' }, // beside much other work
       drives: { root: { tier: 'ext4', size: '1GiB' } },
     },
   },
@@ -61,6 +61,7 @@ const CONFIG = {
 
 await mountKept()
 await makeVolumeGroup()
+process.env.NODE_COMPILE_CACHE = join(PLACE, 'compiled') // kvmio is started again and again
 const home = await homeIn(PLACE, CONFIG)
 await guestsBootHere(home)
 
