@@ -44,6 +44,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+// A service that is started again, as after an upgrade: the next kvmio adopts the vms, as it does after a kill.
+process.on('SIGUSR2', () => {
+  process.stderr.write('SIGUSR2: leaving the vms to the next kvmio\n')
+  process.exit(0)
+})
+
 process.stdout.on('error', (error) => {
   if (codeOf(error) === 'EPIPE') process.exit(0) // whoever reads it has enough, as head(1)
   throw error

@@ -64,7 +64,7 @@ export async function densityFacts(
 ): Promise<DensityFacts> {
   const { config, journal, live = [], procRoot } = context
   const asked = find(ask, config)
-  const capacity = tierCapacity(asked.tier)
+  const capacity = tierCapacity(ask.tier, asked.tier, journal)
   const { cpus } = await readHostCpu(procRoot)
   const past = journal ? pastDemand(journal, { ...ask, capacity, cpus }) : {}
   const stated = statedDemand(asked.guest.demand, capacity)
