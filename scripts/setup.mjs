@@ -39,6 +39,8 @@ const PROGRAMS = [
   ['mcopy', 'mtools', "fills the seed of a user's cloud image"],
   ['debootstrap', 'debootstrap', 'builds the guest system debian'],
   ...(forTests ? [['sfdisk', 'fdisk', 'reads the partitions that the installer made']] : []),
+  // Ubuntu's package of that name is a snap, with a daemon of its own; there the test of the live page is skipped.
+  ...(forTests && isDebian() ? [['chromium', 'chromium', 'shows the live page to its test']] : []),
   ...(forAccuracy ? [['bpftrace', 'bpftrace', "traces the kernel's block layer"]] : []),
 ]
 
@@ -90,6 +92,14 @@ async function neededSteps() {
     steps.push({ what: tools.join(', '), why, act: () => fetchedTools(tools) })
   }
   return steps
+}
+
+function isDebian() {
+  try {
+    return /^ID="?debian"?$/m.test(readFileSync('/etc/os-release', 'utf8'))
+  } catch {
+    return false
+  }
 }
 
 function checkHost() {

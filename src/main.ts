@@ -1,18 +1,30 @@
 import './lib/threads.ts'
 import { Command, CommanderError, Option } from 'commander'
+import { calibrateTier } from './cli/calibrate.ts'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
+import { rampDensity } from './cli/density.ts'
+import { addDensityOptions, densityOptions } from './cli/density-options.ts'
 import { doctor } from './cli/doctor.ts'
 import { init } from './cli/init.ts'
 import { exportJournal } from './cli/journal-export.ts'
-import { addCommonOptions, addServeOptions, commonOptions, serveOptions } from './cli/options.ts'
+import {
+  addCommonOptions,
+  addServeOptions,
+  commonOptions,
+  duration,
+  serveOptions,
+} from './cli/options.ts'
 import { pause, resume } from './cli/pause.ts'
 import { plan } from './cli/plan.ts'
+import { predictDensity } from './cli/predict.ts'
+import { addPredictOptions, predictOptions } from './cli/predict-options.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
 import { ConfigError, codeOf, KvmioError, UsageError } from './lib/errors.ts'
 import { createLog } from './lib/log.ts'
+import { CLASSES } from './study/calibration/classes.ts'
 
 // The command line. Exit codes: 0 good, 1 a run failed, 2 bad usage or config.
 const FAILED = 1
@@ -31,6 +43,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     ending.abort(signal)
   })
 }
+
+// A service that is started again, as after an upgrade: the next kvmio adopts the vms, as it does after a kill.
+process.on('SIGUSR2', () => {
+  process.stderr.write('SIGUSR2: leaving the vms to the next kvmio\n')
+  process.exit(0)
+})
 
 process.stdout.on('error', (error) => {
   if (codeOf(error) === 'EPIPE') process.exit(0) // whoever reads it has enough, as head(1)
@@ -68,6 +86,43 @@ addServeOptions(program.command('run').description('run studies and print what t
     }
     const passed = await runStudies(options, createLog(options.log), ending.signal)
     if (!passed) process.exitCode = FAILED
+  })
+
+addPredictOptions(
+  addDensityOptions(
+    addServeOptions(
+      program
+        .command('density')
+        .description('find out by trying how many vms of a guest a tier serves, or predict it'),
+    ),
+  ),
+)
+  .argument('<tier>', 'a tier of the config')
+  .action(async (tier, flags) => {
+    if (flags.predict === true) return await predictDensity(predictOptions(tier, flags))
+    const options = densityOptions(tier, flags)
+    const measured = await rampDensity(options, createLog(options.log), ending.signal)
+    if (!measured) process.exitCode = FAILED
+  })
+
+addServeOptions(
+  program
+    .command('calibrate')
+    .description('measure what a tier serves, with fio on a file of its own'),
+)
+  .argument('<tier>')
+  .option('--quick', 'fewer depths and fewer seconds, and no checks')
+  .option('--time-limit <duration>', 'when it is given up: 30m, 2h', duration)
+  .addOption(new Option('--class <class...>', 'only these classes of operations').choices(CLASSES))
+  .action(async (tier, flags) => {
+    const options = {
+      ...serveOptions(flags),
+      tier,
+      quick: flags.quick === true,
+      classes: flags.class,
+      timeLimit: flags.timeLimit,
+    }
+    await calibrateTier(options, createLog(options.log), ending.signal)
   })
 
 addCommonOptions(program.command('pause').description('let studies wait before their next run'))
@@ -120,7 +175,10 @@ addCommonOptions(
 
 addCommonOptions(program.command('check').description('check the config, and suites beside it'))
   .argument('[suite...]', SUITES)
-  .action((studies, flags) => check({ ...commonOptions(flags), studies }))
+  .option('--web.config.file <file>', 'check the file of that flag of serve too')
+  .action((studies, flags) =>
+    check({ ...commonOptions(flags), webConfigFile: flags['web.config.file'], studies }),
+  )
 
 addCommonOptions(program.command('doctor').description('list what this host can and cannot do'))
   .option('--json', 'as JSON')

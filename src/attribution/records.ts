@@ -29,6 +29,30 @@ export interface Tier {
   targetLatency?: number
   /** What it is said to serve, transactions per second. */
   ratedTransactionsPerSecond?: number
+  /** What fio has measured of it; absent until it has been calibrated as it is now. */
+  calibration?: TierCalibration
+}
+
+export interface TierCalibration {
+  /** When the newest of it ended, Unix seconds. */
+  endedAt: number
+  classes: readonly CalibratedClass[]
+}
+
+/** What a tier serves of one class of operations. */
+export interface CalibratedClass {
+  /** random-read, random-write, sequential-read, sequential-write, synced-write. */
+  class: string
+  /** How long an operation takes that waits for no other, seconds. */
+  baseLatency: number
+  /** Operations per second at the most. */
+  peak: number
+  /** How far the measured latencies lie from the line, at the most, as a share of them. */
+  residual: number
+  /** Of sequential classes. */
+  bytesPerSecond?: number
+  /** Operations per second at the tier's target latency; absent without one. */
+  capacity?: number
 }
 
 /** Where a drive's data is: what qemu opens at the bottom. */

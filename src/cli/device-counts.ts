@@ -17,6 +17,8 @@ export function deviceCounts(stat: Diskstat): DeviceCounts {
       discards: discards.completed,
       discardedBytes: discards.sectors * SECTOR_BYTES,
     }),
+    operationSeconds: (stat.readMs + stat.writeMs + (discards?.ms ?? 0)) / 1000,
+    queueSeconds: stat.ioWeightedMs / 1000,
   }
 }
 

@@ -2,6 +2,7 @@ import { chmod, mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
+import { WebConfigHolder } from '../config/web-holder.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
 import { Discovery } from '../discovery/discovery.ts'
 import { removeOrphanVms } from '../guest/orphans.ts'
@@ -13,6 +14,7 @@ import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { abandonRamps } from '../journal/ramps.ts'
 import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { HangGuard } from '../lib/hang-guard.ts'
@@ -30,14 +32,29 @@ import { Sampler, type Second } from '../sampler/sampler.ts'
 import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
 import { IostatReader } from '../source/iostat.ts'
+import { readMeminfo } from '../source/proc.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
 import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
 import { type OpenTier, openTier } from '../storage/tiers.ts'
 import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
+import {
+  type CalibrationContext,
+  calibrate,
+  removeOrphanCalibrations,
+} from '../study/calibration/calibrate.ts'
+import { capacityAtTarget } from '../study/calibration/evaluate.ts'
+import { calibrationInForce } from '../study/calibration/in-force.ts'
+import type {
+  CalibrationEvent,
+  CalibrationResult,
+  CalibrationTask,
+} from '../study/calibration/records.ts'
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
+import type { RampEvent, RampSummary } from '../study/ramp/event.ts'
+import { type RampTask, runRamp } from '../study/ramp/task.ts'
 import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { follow } from './active-study.ts'
 import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
@@ -52,6 +69,8 @@ import { version } from './version.ts'
 export class Engine {
   readonly options: ServeOptions
   readonly holder: ConfigHolder
+  /** Undefined without --web.config.file. */
+  readonly webHolder: WebConfigHolder | undefined
   readonly log: Log
   readonly own: OwnMetrics = createOwnMetrics()
   readonly registry = new VmRegistry()
@@ -85,10 +104,13 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<Engine> {
     const { state, qemu } = holder.current
+    const { webConfigFile } = options
+    const webHolder = webConfigFile ? new WebConfigHolder(webConfigFile, { log }) : undefined
     await readQemuVersion(qemu.binary)
     await takeDirectory(state)
     const lock = lockState(state)
-    const engine = new Engine(options, holder, log, lock, await openCgroups(options, state, log))
+    const cgroups = await openCgroups(options, state, log)
+    const engine = new Engine(options, { holder, webHolder }, log, lock, cgroups)
     // A Ctrl-C at the terminal reaches iostat too, and it must not be started again for that.
     signal.addEventListener('abort', () => void engine.iostat?.stop(), { once: true })
     return engine
@@ -96,7 +118,7 @@ export class Engine {
 
   private constructor(
     options: ServeOptions,
-    holder: ConfigHolder,
+    { holder, webHolder }: Pick<Engine, 'holder' | 'webHolder'>,
     log: Log,
     lock: Disposable,
     cgroups: Cgroups,
@@ -104,6 +126,7 @@ export class Engine {
     const { state, qemu } = holder.current
     this.options = options
     this.holder = holder
+    this.webHolder = webHolder
     this.log = log
     this.#lock = lock
     const { hierarchy } = cgroups
@@ -160,6 +183,7 @@ export class Engine {
   async start(): Promise<UnfinishedRun[]> {
     const { state } = this.holder.current
     const unfinished = unfinishedRuns(this.journal)
+    abandonRamps(this.journal, 'ended by the end of its kvmio')
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     const vms = await this.#removeOrphans(keep)
@@ -173,6 +197,9 @@ export class Engine {
     await Promise.all(
       Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
     )
+    const files = await removeOrphanCalibrations(this.journal, this.openTiers())
+    for (const line of files.removed) this.log.info(`${line}, left by a kvmio that was killed`)
+    for (const line of files.left) this.log.warn(line)
     await this.discovery.start()
     this.sampler.start()
     for (const reader of this.#slowReaders) reader.start()
@@ -190,6 +217,7 @@ export class Engine {
         if (!open) continue
         open.tier.targetLatency = target?.latency
         open.tier.ratedTransactionsPerSecond = capacity?.transactionsPerSecond
+        this.#takeCalibration(open)
       }
     })
   }
@@ -223,6 +251,12 @@ export class Engine {
     return () => this.#eventListeners.delete(listener)
   }
 
+  /** Calls back after each second that was sampled; the returned function ends that. */
+  onSecond(listener: (second: Second) => void): () => void {
+    this.#secondListeners.add(listener)
+    return () => this.#secondListeners.delete(listener)
+  }
+
   /** The study that a command's word stands for, as the config that is in force now has it. */
   async findStudy(reference: string): Promise<FoundStudy> {
     const found = await findStudies([reference], this.holder.current)
@@ -241,6 +275,36 @@ export class Engine {
     await this.takeOverTiers()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
+  }
+
+  /** Ramps the vms of a guest on one of this engine's tiers. */
+  async ramp(
+    task: RampTask,
+    tell: (event: RampEvent) => void,
+    signal: AbortSignal,
+  ): Promise<RampSummary> {
+    await this.takeOverTiers()
+    return await runRamp(task, this.#studyContext(), tell, signal)
+  }
+
+  /** Measures a tier, and takes over what it came to. */
+  async calibrate(
+    task: CalibrationTask,
+    tell: (event: CalibrationEvent) => void,
+    signal: AbortSignal,
+  ): Promise<CalibrationResult> {
+    const { journal, leases, holder } = this
+    await this.takeOverTiers()
+    const context: CalibrationContext = {
+      journal,
+      leases,
+      tier: (name) => this.#tiers.get(name),
+      manifest: () => this.#readManifest(),
+      freeSpaceFloor: () => holder.current.freeSpaceFloor,
+    }
+    const result = await calibrate(task, context, tell, signal)
+    this.#takeCalibration(this.#tiers.get(task.tier)!)
+    return result
   }
 
   /** Sees a run of a killed kvmio to its end. */
@@ -305,19 +369,37 @@ export class Engine {
       debian: () => this.hostParts.debian(),
       lack: async (guest, study) => lackOf(needsOf(guest, study), await probing()),
       accelerator: (guest) => this.hostParts.accelerator(guest),
-      manifest: () =>
-        (this.#manifest ??= readManifest(version, qemu.binary, this.options.procRoot)),
+      manifest: () => this.#readManifest(),
       cgroup: this.#cgroups.own,
       runAs: this.#runAs,
       freeSpaceFloor: () => this.holder.current.freeSpaceFloor,
+      memory: () => readMeminfo(procRoot),
+      memoryOf: (name) => {
+        const pid = this.registry.records().find((vm) => vm.name === name)?.pid
+        return pid === undefined ? undefined : this.memory.of(pid)?.totalBytes
+      },
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
       unattributed: () => unattributed(this.sampler),
-      onSecond: (listener) => {
-        this.#secondListeners.add(listener)
-        return () => this.#secondListeners.delete(listener)
-      },
+      onSecond: (listener) => this.onSecond(listener),
       onEvent: (event) => this.#take(event),
       takeLast: (vm) => this.sampler.takeLast(vm),
+    }
+  }
+
+  #readManifest(): Promise<Manifest> {
+    const { binary } = this.holder.current.qemu
+    this.#manifest ??= readManifest(version, binary, this.options.procRoot)
+    return this.#manifest
+  }
+
+  #takeCalibration({ tier, config }: OpenTier): void {
+    const inForce = calibrationInForce(this.journal, tier.name, config)
+    tier.calibration = inForce && {
+      endedAt: inForce.endedAt,
+      classes: inForce.classes.map((of) => ({
+        ...of,
+        capacity: capacityAtTarget(of, tier.targetLatency),
+      })),
     }
   }
 
@@ -340,6 +422,7 @@ export class Engine {
       cgroups,
     })
     this.#tiers.set(name, open)
+    this.#takeCalibration(open)
     const { tier } = open
     if (tier.unavailable !== undefined) {
       this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)

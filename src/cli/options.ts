@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { COLLECTOR_NAMES } from '../collector/all.ts'
 import { ConfigError } from '../lib/errors.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from '../lib/log.ts'
+import { parseSeconds } from '../lib/quantities.ts'
 
 /** The flags that every command has. */
 export interface CommonOptions {
@@ -14,6 +15,10 @@ export interface ServeOptions extends CommonOptions {
   listenAddress: string
   telemetryPath: string
   maxRequests: number
+  /** Where dashboards are: a link on the live page. */
+  grafanaUrl?: string
+  /** TLS and passwords; neither without it. */
+  webConfigFile?: string
   collectors: ReadonlySet<string>
   deviceInclude?: RegExp
   deviceExclude?: RegExp
@@ -36,8 +41,10 @@ export function addCommonOptions(command: Command): Command {
 export function addServeOptions(command: Command): Command {
   addCommonOptions(command)
     .option('--web.listen-address <address>', 'where /metrics is served', '127.0.0.1:10177')
+    .option('--web.config.file <file>', 'TLS and users, as exporters have it (default: neither)')
     .option('--web.telemetry-path <path>', 'the path of the metrics', '/metrics')
     .option('--web.max-requests <n>', 'scrapes at once at the most', wholeNumber, 40)
+    .option('--web.grafana-url <url>', 'where Grafana is, for a link on the live page', webUrl)
     .option(
       '--collector.diskstats.device-include <regexp>',
       'devices to show, beside those of tiers',
@@ -80,6 +87,8 @@ export function serveOptions(flags: Flags): ServeOptions {
     listenAddress: String(flags['web.listenAddress']),
     telemetryPath: String(flags['web.telemetryPath']),
     maxRequests: Number(flags['web.maxRequests']),
+    grafanaUrl: flags['web.grafanaUrl'] as string | undefined,
+    webConfigFile: flags['web.config.file'] as string | undefined,
     collectors: new Set(COLLECTOR_NAMES.filter((name) => flags[`collector.${name}`] !== false)),
     deviceInclude: include,
     deviceExclude: include ? undefined : (exclude ?? new RegExp(DEFAULT_EXCLUDE)),
@@ -100,6 +109,21 @@ export function deviceFilter({
 function wholeNumber(text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text)
   throw new InvalidArgumentError(`expected a whole number above 0, got "${text}"`)
+}
+
+/** Seconds from `90s`, `30m`, `2h`. */
+export function duration(text: string): number {
+  const seconds = parseSeconds(text)
+  if (seconds !== undefined && seconds > 0) return seconds
+  throw new InvalidArgumentError(`expected a time such as 90s, 30m or 2h, got "${text}"`)
+}
+
+/** Of a browser's kind: another scheme in a link could be a script. */
+function webUrl(text: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text
+  throw new InvalidArgumentError(
+    `expected an address that begins with http: or https:, got "${text}"`,
+  )
 }
 
 function regExp(text: string): RegExp {

@@ -1,5 +1,6 @@
 import { createCollectors } from '../collector/all.ts'
 import { type Collector, collectAll } from '../collector/collector.ts'
+import type { WebConfigHolder } from '../config/web-holder.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import { encodePieces, renderSamples } from '../metrics/render.ts'
@@ -16,8 +17,17 @@ export interface PageRequest {
   signal?: AbortSignal
 }
 
-/** Makes the function that answers a scrape: reads every source now and renders what it saw. */
-export function createPage(engine: Engine): (request: PageRequest) => Promise<Buffer> {
+/** Told of each scrape, whoever asked for it. */
+export interface ScrapeWitness {
+  saw(samples: readonly Sample[]): void
+  failed(collector: string, error: unknown): void
+}
+
+/** Reads every source now. */
+export type Collect = (request: PageRequest) => Promise<Sample[]>
+
+/** Makes the function that reads every source for a scrape. */
+export function createCollect(engine: Engine, witness?: ScrapeWitness): Collect {
   const { options, own, log } = engine
   const collectors = createCollectors().filter(({ name }) => options.collectors.has(name))
   const showsDevice = deviceFilter(options)
@@ -46,8 +56,22 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<Bu
       onError(collector, error) {
         own.inc(m.scrapeErrors, { collector })
         log.debug({ collector, err: error }, 'a part of a scrape failed')
+        witness?.failed(collector, error)
       },
     })
+    witness?.saw(samples)
+    return samples
+  }
+}
+
+/** Makes the function that answers a scrape: renders what is read. */
+export function createPage(
+  engine: Engine,
+  collect = createCollect(engine),
+): (request: PageRequest) => Promise<Buffer> {
+  const { own, log } = engine
+  return async (request) => {
+    const samples = await collect(request)
     const pieces = renderSamples([...samples, ...ownSamples(engine)], (series) =>
       log.error({ series }, 'the same series twice in one scrape'),
     )
@@ -55,11 +79,21 @@ export function createPage(engine: Engine): (request: PageRequest) => Promise<Bu
   }
 }
 
-function ownSamples({ holder }: Engine): Sample[] {
+function ownSamples({ holder, webHolder }: Engine): Sample[] {
   const { platform, arch, version: nodeversion } = process
   return [
     sample(m.configReloadSuccessful, {}, holder.lastReloadSuccessful ? 1 : 0),
     sample(m.configReloadTime, {}, holder.lastReloadTime),
+    ...(webHolder ? webSamples(webHolder) : []),
     sample(m.buildInfo, { version, nodeversion, platform, arch }, 1),
+  ]
+}
+
+function webSamples(holder: WebConfigHolder): Sample[] {
+  const { tls } = holder.current()
+  return [
+    sample(m.webConfigReloadSuccessful, {}, holder.lastReloadSuccessful ? 1 : 0),
+    sample(m.webConfigReloadTime, {}, holder.lastReloadTime),
+    ...(tls ? [sample(m.webCertificateExpiry, {}, tls.notAfter)] : []),
   ]
 }

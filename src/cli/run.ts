@@ -1,23 +1,42 @@
 import { loadConfig } from '../config/load.ts'
-import { ConfigHolder } from '../config/watch.ts'
+import { KvmioError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import type { RunSummary } from '../study/event.ts'
+import type { RunSummary, StudyEvent } from '../study/event.ts'
 import type { StudyOptions, StudySummary } from '../study/runner.ts'
-import { callControl } from '../web/control.ts'
-import { controlPath, type RunMessage, type RunRequest } from './control.ts'
-import { Engine } from './engine.ts'
-import { prune } from './keeping.ts'
-import { listenWeb } from './listen.ts'
 import type { ServeOptions } from './options.ts'
-import { createProgress, type Progress } from './progress.ts'
+import { createProgress } from './progress.ts'
 import { runTable, TABLE_NOTE } from './run-table.ts'
-import { type FoundStudy, findStudies } from './studies.ts'
+import { findStudies } from './studies.ts'
+import { type Work, withWorker } from './work.ts'
 
 export interface RunOptions extends ServeOptions, StudyOptions {
   /** As findStudies() reads them. */
   studies: readonly string[]
   /** The command as it was given, to be given again. */
   command: string
+}
+
+/** What `run` asks of the kvmio that does the work. */
+export interface RunRequest extends StudyOptions {
+  /** As a command names it; the path of a suite is absolute. */
+  study: string
+}
+
+/** Runs one study. */
+export const RUN: Work<RunRequest, StudyEvent, StudySummary> = {
+  kind: 'run',
+  parse: parseRequest,
+  async do(engine, { study, ...options }, tell, signal) {
+    const found = await engine.findStudy(study)
+    const unsubscribe = engine.onEvent((event) => {
+      if (event.study === found.name) tell(event)
+    })
+    try {
+      return await engine.runStudy(found, options, signal)
+    } finally {
+      unsubscribe()
+    }
+  },
 }
 
 /** Runs studies one after another and prints what they came to. False when a run did not pass. */
@@ -29,10 +48,25 @@ export async function runStudies(
   const config = await loadConfig(options.configFile)
   const studies = await findStudies(options.studies, config)
   const progress = createProgress(process.stderr)
+  const tell = (event: StudyEvent) => progress.event(event)
+  const { blocks, only, failFast } = options
   try {
-    const summaries =
-      (await handOver(studies, options, config.state, progress, signal)) ??
-      (await runHere(studies, options, log, progress, signal))
+    const summaries = await withWorker(
+      { ...options, onStudyEvent: tell },
+      log,
+      signal,
+      async (worker) => {
+        const summaries: StudySummary[] = worker.takenUp.map((run) => ({
+          runs: [run],
+          skipped: [],
+        }))
+        for (const { reference } of studies) {
+          if (signal.aborted || (failFast && hasFailed(summaries))) break
+          summaries.push(await worker.do(RUN, { study: reference, blocks, only, failFast }, tell))
+        }
+        return summaries
+      },
+    )
     for (const summary of summaries) process.stdout.write(report(summary))
     if (signal.aborted) process.stderr.write(howToGoOn(options))
     return !signal.aborted && summaries.every(({ runs }) => allPassed(runs))
@@ -41,69 +75,16 @@ export async function runStudies(
   }
 }
 
-/** Lets the kvmio that serves this state directory do the work; undefined when there is none. */
-async function handOver(
-  studies: readonly FoundStudy[],
-  { blocks, only, failFast }: StudyOptions,
-  stateDir: string,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<StudySummary[] | undefined> {
-  const path = controlPath(stateDir)
-  if (!(await callControl({ path, method: 'GET', url: '/v1/status' }))) return undefined
-  process.stderr.write('handed over to the kvmio that serves this state directory\n')
-  const summaries: StudySummary[] = []
-  for (const { reference } of studies) {
-    if (failFast && hasFailed(summaries)) break
-    const body: RunRequest = { study: reference, blocks, only, failFast }
-    await callControl({
-      path,
-      method: 'POST',
-      url: '/v1/runs',
-      body,
-      signal,
-      onEvent(message) {
-        const { event, summary } = message as { [K in 'event' | 'summary']?: never } & RunMessage
-        if (event) progress.event(event)
-        if (summary) summaries.push(summary)
-      },
-    })
+function parseRequest(body: unknown): RunRequest {
+  const { study, blocks, only, failFast } = (body ?? {}) as Record<string, unknown>
+  if (typeof study !== 'string') throw new KvmioError('expected the name of a study')
+  if (blocks !== undefined && !(Number.isInteger(blocks) && Number(blocks) > 0)) {
+    throw new KvmioError(`expected a whole number of blocks, got ${JSON.stringify(blocks)}`)
   }
-  return summaries
-}
-
-/** Does the work itself, and serves its metrics meanwhile. */
-async function runHere(
-  studies: readonly FoundStudy[],
-  options: RunOptions,
-  log: Log,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<StudySummary[]> {
-  const holder = new ConfigHolder(await loadConfig(options.configFile), { log })
-  const engine = await Engine.open(options, holder, log, signal)
-  try {
-    const web = await listenWeb(engine, () => undefined)
-    try {
-      engine.onEvent((event) => progress.event(event))
-      const summaries: StudySummary[] = []
-      const unfinished = await engine.start()
-      await prune(engine)
-      for (const run of unfinished) {
-        summaries.push({ runs: [await engine.takeUp(run, signal)], skipped: [] })
-      }
-      const { blocks, only, failFast } = options
-      for (const study of studies) {
-        if (signal.aborted || (failFast && hasFailed(summaries))) break
-        summaries.push(await engine.runStudy(study, { blocks, only, failFast }, signal))
-      }
-      return summaries
-    } finally {
-      await web.close()
-    }
-  } finally {
-    await engine.close()
+  if (only !== undefined && typeof only !== 'string') {
+    throw new KvmioError(`expected a pattern of case names, got ${JSON.stringify(only)}`)
   }
+  return { study, blocks: blocks as number | undefined, only, failFast: failFast === true }
 }
 
 /** A void run may be followed by one that passed. */

@@ -6,17 +6,24 @@ import { messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { checkTier } from '../storage/tiers.ts'
 import { listenControl } from '../web/control.ts'
+import { CALIBRATE } from './calibrate.ts'
 import { controlHandlers, controlPath } from './control.ts'
+import { RAMP } from './density.ts'
 import { Engine } from './engine.ts'
 import { createEventLog } from './event-log.ts'
 import { keepPruning, prune } from './keeping.ts'
 import { listenWeb } from './listen.ts'
+import { VMS } from './live-vms.ts'
 import type { ServeOptions } from './options.ts'
+import { RUN } from './run.ts'
+import type { AnyWork } from './work.ts'
 
 // A tier whose emulated disk has died is noticed within this.
 const TIER_CHECK_MS = 2_000
 // A study that could not go on (a tier that is gone, a full disk) is tried again after this.
 const RETRY_MS = 30_000
+// What other commands may ask of this one.
+const WORKS: readonly AnyWork[] = [RUN, CALIBRATE, RAMP, VMS]
 
 /** Serves metrics and runs the studies that have a schedule, until the signal comes. */
 export async function serve(options: ServeOptions, log: Log, signal: AbortSignal): Promise<void> {
@@ -27,7 +34,7 @@ export async function serve(options: ServeOptions, log: Log, signal: AbortSignal
   const reload = () => void holder.reload().catch(() => {}) // the holder has told of it
   try {
     await using web = await disposable(listenWeb(engine, () => notReady))
-    const handlers = controlHandlers(engine, signal)
+    const handlers = controlHandlers(engine, WORKS, signal)
     await using _control = await disposable(
       listenControl({ path: controlPath(config.state), handlers }),
     )

@@ -16,6 +16,7 @@ export const tier: Collector = {
       ...infoSamples(tier),
       sample(m.tierVms, { tier: tier.name }, vms.filter(({ drives }) => isOn(drives, tier)).length),
       ...capacitySamples(tier),
+      ...calibrationSamples(tier),
     ])
     return [...rest, ...space]
   },
@@ -46,6 +47,22 @@ function capacitySamples({
     ...sampleIfGiven(m.tierCapacity, labels, rated),
     ...sampleIfGiven(m.tierOperationCost, labels, rated === undefined ? undefined : 1 / rated),
   ]
+}
+
+function calibrationSamples({ name, calibration }: Tier): Sample[] {
+  if (!calibration) return []
+  const classes = calibration.classes.flatMap((of) => {
+    const labels = { tier: name, source: 'calibrated', class: of.class }
+    return [
+      ...sampleIfGiven(m.tierCapacity, labels, of.capacity),
+      sample(m.tierPeak, labels, of.peak),
+      sample(m.tierBaseLatency, labels, of.baseLatency),
+      ...sampleIfGiven(m.tierCapacityBytes, labels, of.bytesPerSecond),
+      sample(m.tierCalibrationResidual, { tier: name, class: of.class }, of.residual),
+      sample(m.tierOperationCost, labels, 1 / of.peak),
+    ]
+  })
+  return [...classes, sample(m.tierCalibrationTime, { tier: name }, calibration.endedAt)]
 }
 
 async function spaceSamples(tier: Tier, scrape: Scrape): Promise<Sample[]> {

@@ -16,7 +16,7 @@ const STUDY_KEYS = ['workload', 'vms', 'stagger', 'hostCache'] as const
 const { workload: workloadSchema, vms, stagger, hostCache } = studySchema.shape
 /** All that a case is made of, as the factors of a study see it: dotted paths of these keys. */
 const caseSchema = z.strictObject({
-  ...guestSchema.shape,
+  ...guestSchema.omit({ demand: true }).shape, // what is expected of a vm changes nothing of it
   workload: workloadSchema,
   vms,
   stagger,

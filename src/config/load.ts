@@ -53,16 +53,18 @@ export async function readText(file: string): Promise<string> {
   try {
     bytes = await readFile(file)
   } catch (error) {
-    throw new ConfigError([`${file}: ${unreadable(error)}`])
+    const remedy = 'pass --config.file or start in the folder that has one'
+    throw new ConfigError([`${file}: ${unreadable(error, remedy)}`])
   }
   if (!isUtf8(bytes)) throw new ConfigError([`${file}: expected UTF-8 text, got other bytes`])
   return bytes.toString()
 }
 
-function unreadable(error: unknown): string {
+/** Why a file cannot be read, with what to do about it when there is none. */
+export function unreadable(error: unknown, remedy?: string): string {
   switch (codeOf(error)) {
     case 'ENOENT':
-      return 'no such file; pass --config.file or start in the folder that has one'
+      return remedy === undefined ? 'no such file' : `no such file; ${remedy}`
     case 'EISDIR':
       return 'expected a file, got a directory'
     default:

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { demandProblems } from './density-rules.ts'
 import { busProblems, driveProblems } from './drive-rules.ts'
 import { sharedFunctionProblems } from './passthrough-rules.ts'
 import { onTierProblems } from './placement.ts'
@@ -16,6 +17,7 @@ export function ruleProblems(config: ReadableConfig, folder: string): Problem[] 
   return [
     ...tierProblems(config, folder),
     ...guestProblems(config),
+    ...demandProblems(config),
     ...studyProblems(config, config.state && resolve(folder, config.state)),
   ]
 }

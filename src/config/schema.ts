@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { demandSchema, densitySchema } from './density-schema.ts'
 import { driveSchema, FORMATS } from './drive-schema.ts'
 import { freeSpaceFloorSchema, retentionSchema } from './keeping-schema.ts'
 import { studiesSchema } from './study-schema.ts'
@@ -83,6 +84,9 @@ export const guestSchema = z.strictObject({
     .refine((drives) => Object.keys(drives).length > 0, 'at least one drive')
     .meta({ minProperties: 1 })
     .describe('The virtual disks; a name is also the serial number that the guest sees'),
+  demand: demandSchema
+    .optional()
+    .describe('What one vm asks, as far as it is known; kvmio learns the rest from runs'),
 })
 
 const SOCKETS = 'a path with {vm} in it, or a mapping from names of vms to paths'
@@ -121,6 +125,9 @@ export const configSchema = z.strictObject({
   discovery: discovery
     .prefault({})
     .describe('Vms that kvmio did not start; they are only looked at'),
+  density: densitySchema
+    .prefault({})
+    .describe('How careful kvmio is when it says how many vms fit'),
   tiers: z
     .record(name, tierSchema)
     .default({})

@@ -27,6 +27,12 @@ export class HangGuard {
     return [...this.#underWay.keys()]
   }
 
+  /** What has not answered for so long, the oldest first. */
+  hanging(ms: number): readonly string[] {
+    const hangs = [...this.#underWay].filter(([, { since }]) => this.#now() - since >= ms)
+    return hangs.map(([key]) => key)
+  }
+
   /**
    * Does the work, and waits for it until the deadline, if it is finite. Who asks for the same (a path, as a rule) while it is under way
    * waits for that one, until the deadline as counted from its begin: at once too late, when it hangs.

@@ -524,7 +524,7 @@ export const vmDemand = {
   samples: counter(
     'vm_demand_samples_total',
     ['vm', 'tier', 'basis'],
-    'One-second samples of demand. basis is how it is known: operations (asked of qemu, times their cost on a rated tier, of direct drives) or device (time that the device was busy, times the share of its operations that the cgroup of the vm had). A vm has one basis on a tier.',
+    'One-second samples of demand. basis is how it is known: operations (asked of qemu, times their cost on a tier that is calibrated or rated, of direct drives) or device (time that the device was busy, times the share of its operations that the cgroup of the vm had). A vm has one basis on a tier.',
   ),
   seconds: counter(
     'vm_demand_seconds_total',
@@ -795,6 +795,21 @@ export const configReloadTime = gauge(
   'config_last_reload_success_timestamp_seconds',
   [],
   'When the config was last taken over, as Unix time.',
+)
+export const webConfigReloadSuccessful = gauge(
+  'web_config_last_reload_successful',
+  [],
+  '1 when TLS and users are those of the web config and of the files that it names.',
+)
+export const webConfigReloadTime = gauge(
+  'web_config_last_reload_success_timestamp_seconds',
+  [],
+  'When the web config or a file that it names was last taken over, as Unix time.',
+)
+export const webCertificateExpiry = gauge(
+  'web_certificate_expiry_timestamp_seconds',
+  [],
+  'When the certificate that is shown to clients expires, as Unix time.',
 )
 export const buildInfo = gauge(
   'build_info',

@@ -49,8 +49,30 @@ export function addSample(moments: Moments | undefined, seconds: number): Moment
 export function basisOf(vm: Pick<Vm, 'unasked' | 'drives'>, tier: Tier): Basis {
   const here = vm.drives.filter((drive) => drive.tier === tier.name)
   const counted = here.every(({ direct, id }) => direct && id !== '')
-  const isAsked = !vm.unasked && tier.ratedTransactionsPerSecond !== undefined
+  const isAsked = !vm.unasked && operationCosts(tier) !== undefined
   return isAsked && counted ? 'operations' : 'device'
+}
+
+/** Device-seconds that one operation costs. */
+export interface OperationCosts {
+  read: number
+  write: number
+  /** Beside the write that it flushes. */
+  flush: number
+}
+
+/** What was measured, or else what the tier is rated at; undefined where nobody knows. */
+export function operationCosts(tier: Tier): OperationCosts | undefined {
+  const { calibration, ratedTransactionsPerSecond: rated } = tier
+  const costOf = (name: string) => {
+    const peak = calibration?.classes.find((candidate) => candidate.class === name)?.peak
+    return peak === undefined ? undefined : 1 / peak
+  }
+  const [read, write, synced] = ['random-read', 'random-write', 'synced-write'].map(costOf)
+  if (read !== undefined && write !== undefined) {
+    return { read, write, flush: Math.max(0, (synced ?? write) - write) }
+  }
+  return rated === undefined ? undefined : { read: 1 / rated, write: 1 / rated, flush: 0 }
 }
 
 /** The demand of vms and of tiers, second after second. */

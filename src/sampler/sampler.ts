@@ -6,7 +6,7 @@ import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.
 import { accumulateDiskstat, type DiskTotal } from '../source/diskstats-accumulator.ts'
 import { onlyCounted } from '../source/nvme-path.ts'
 import { readHostCpu } from '../source/proc.ts'
-import { basisOf, type Demand, DemandBook, type DemandSample } from './demand.ts'
+import { basisOf, type Demand, DemandBook, type DemandSample, operationCosts } from './demand.ts'
 import { DeviceDemand } from './device-demand.ts'
 import { type IoCounts, NO_IO, pending, plus, remainder, since } from './io-counts.ts'
 import { RateHistogram } from './rate-histogram.ts'
@@ -30,18 +30,47 @@ export interface Second {
   seconds: number
   devices: ReadonlyMap<string, number>
   vms: ReadonlyMap<string, number>
+  /** By vm, what its qemu has counted until now; of one that did not answer there is nothing. */
+  drives: ReadonlyMap<string, readonly DriveStats[]>
+  /** What each vm asked of each tier. */
+  demand: readonly DemandSample[]
   /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
   stolen?: number
   /** The share in which they were not idle, 0 to 1. */
   busy?: number
+  /** What was read at its end. */
+  totals: Totals
+}
+
+/** Counters as a second found them, by name: what was not read is absent. */
+export interface Totals {
+  /** Reads, writes and discards. */
+  devices: ReadonlyMap<string, Total>
+  /** Of vms, what they asked of qemu: reads, writes and flushes. */
+  vms: ReadonlyMap<string, Total>
+  /** Of vms, what their cgroups counted on all devices: reads and writes. */
+  cgroups: ReadonlyMap<string, Total>
+}
+
+/** How many transactions there have been, and how long they took. */
+export interface Total {
+  transactions: number
+  /** Summed over transactions; absent where nobody takes the time. */
+  seconds?: number
+}
+
+interface Operations {
+  read: number
+  write: number
+  flush: number
 }
 
 interface VmState {
   /** Of its qemu: the next vm of that name is another one. */
   pid: number
   before?: Reading
-  /** By drive id, reads and writes. */
-  operations: Map<string, number>
+  /** By drive id. */
+  operations: Map<string, Operations>
   /** By MAJ:MIN, as the cgroup last had it. */
   devices: Map<string, IoCounts>
   /** Of its cgroup: the last one may come beside that of a tick. */
@@ -65,8 +94,7 @@ interface DevicesReading {
 }
 
 /** A count of transactions, and when it was read: one that is missed makes the next second longer. */
-interface Reading {
-  transactions: number
+interface Reading extends Total {
   at: number
 }
 
@@ -122,14 +150,23 @@ export class Sampler {
     const vms = this.#options.vms()
     this.#forget(vms)
     const rates = new Map<string, number>()
+    const drives = new Map<string, DriveStats[]>()
+    const totals: Record<keyof Totals, Map<string, Total>> = {
+      devices: new Map(),
+      vms: new Map(),
+      cgroups: new Map(),
+    }
     const demand: DemandSample[] = []
     const reading = await this.#readDevicesFirst()
-    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, demand)))
-    const devices = reading ? this.#sampleDevices(reading) : new Map<string, number>()
+    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, drives, demand, totals)))
+    const devices = reading
+      ? this.#sampleDevices(reading, totals.devices)
+      : new Map<string, number>()
     if (reading) demand.push(...this.#deviceDemandOf(reading, vms))
     if (seconds !== undefined) this.#demand.add(demand)
     const cpu = await this.#sampleCpu()
-    if (seconds !== undefined) this.#options.onSecond?.({ seconds, devices, vms: rates, ...cpu })
+    if (seconds === undefined) return
+    this.#options.onSecond?.({ seconds, devices, vms: rates, drives, demand, ...cpu, totals })
   }
 
   /** A vm's last reading, before its qemu and its cgroup go: what it did in its last second stays attributed to it. */
@@ -205,21 +242,30 @@ export class Sampler {
     return state
   }
 
-  async #sampleVm(vm: Vm, rates: Map<string, number>, demand: DemandSample[]): Promise<void> {
+  async #sampleVm(
+    vm: Vm,
+    rates: Map<string, number>,
+    counted: Map<string, DriveStats[]>,
+    demand: DemandSample[],
+    totals: Record<'vms' | 'cgroups', Map<string, Total>>,
+  ): Promise<void> {
     const state = this.#vmState(vm)
     const [{ drives, at }] = await Promise.all([
       this.#readDrives(vm),
       this.#sampleCgroup(vm, state),
     ])
+    if (state.devices.size > 0) totals.cgroups.set(vm.name, groupTotal(state.devices))
     if (!drives || !state.rates) return
+    counted.set(vm.name, drives)
     // A medium that the vm reads from beside them is none of its drives.
     const own = drives.filter(({ id }) => vm.drives.some((drive) => drive.id === id))
-    const transactions = sum(
-      own.map(({ read, write, flush }) => read.operations + write.operations + flush.operations),
-    )
-    const now = { transactions, at }
+    const operations = own.flatMap(({ read, write, flush }) => [read, write, flush])
+    const transactions = sum(operations.map(({ operations }) => operations))
+    const nanoseconds = sum(operations.map(({ nanoseconds }) => nanoseconds))
+    const now = { transactions, seconds: nanoseconds / 1e9, at }
     const { before } = state
     state.before = now
+    totals.vms.set(vm.name, now)
     const costs = this.#demandOf(vm, drives, state)
     const rate = rateBetween(before, now)
     if (before === undefined || rate === undefined) return
@@ -245,14 +291,22 @@ export class Sampler {
   #demandOf(vm: Vm, stats: readonly DriveStats[], state: VmState): Map<string, number> {
     const costs = new Map<string, number>()
     const tiers = new Map(this.#options.tiers().map((tier) => [tier.name, tier]))
-    for (const { id, read, write } of stats) {
-      const operations = read.operations + write.operations
-      const fresh = operations - (state.operations.get(id) ?? operations)
-      state.operations.set(id, operations)
+    for (const { id, ...stat } of stats) {
+      const now = {
+        read: stat.read.operations,
+        write: stat.write.operations,
+        flush: stat.flush.operations,
+      }
+      const before = state.operations.get(id) ?? now
+      state.operations.set(id, now)
       const drive = vm.drives.find((drive) => drive.id === id)
       const tier = drive && tiers.get(drive.tier)
       if (!tier || basisOf(vm, tier) !== 'operations') continue
-      const cost = fresh / tier.ratedTransactionsPerSecond!
+      const each = operationCosts(tier)!
+      const cost =
+        (now.read - before.read) * each.read +
+        (now.write - before.write) * each.write +
+        (now.flush - before.flush) * each.flush
       costs.set(tier.name, (costs.get(tier.name) ?? 0) + cost)
     }
     return costs
@@ -321,7 +375,7 @@ export class Sampler {
     return this.#deviceDemand.settle(stats, at, vms, tiers(), hierarchy)
   }
 
-  #sampleDevices({ stats, at }: DevicesReading): Map<string, number> {
+  #sampleDevices({ stats, at }: DevicesReading, totals: Map<string, Total>): Map<string, number> {
     const rates = new Map<string, number>()
     const attributed = this.#attributed
     this.#attributed = new Map()
@@ -329,21 +383,26 @@ export class Sampler {
     for (const device of this.#devices.keys())
       if (!present.has(device)) this.#devices.delete(device)
     for (const stat of stats) {
-      const rate = this.#sampleDevice(stat, at, attributed.get(`${stat.major}:${stat.minor}`))
+      const total = totalOf(stat)
+      totals.set(stat.device, total)
+      const byVms = attributed.get(`${stat.major}:${stat.minor}`)
+      const rate = this.#sampleDevice(stat, { ...total, at }, byVms)
       if (rate !== undefined) rates.set(stat.device, rate)
     }
     return rates
   }
 
-  #sampleDevice(stat: Diskstat, at: number, attributed: IoCounts | undefined): number | undefined {
+  #sampleDevice(
+    stat: Diskstat,
+    now: Reading,
+    attributed: IoCounts | undefined,
+  ): number | undefined {
     const state = this.#devices.get(stat.device) ?? {
       rates: new RateHistogram(),
       early: NO_IO,
     }
     this.#devices.set(stat.device, state)
     const counts = countsOf(stat)
-    const transactions =
-      counts.readsCompleted + counts.writesCompleted + (stat.discards?.completed ?? 0)
     if (attributed || state.unattributed) {
       const fresh = since(state.counts ?? counts, counts)
       const byVms = plus(attributed ?? NO_IO, state.early)
@@ -353,7 +412,6 @@ export class Sampler {
       state.early = pending(remainder(byVms, fresh), begun, stat.ioNow)
     }
     state.counts = counts
-    const now = { transactions, at }
     const rate = rateBetween(state.before, now)
     state.before = now
     if (rate !== undefined) state.rates.observe(rate)
@@ -365,6 +423,18 @@ export class Sampler {
 function rateBetween(before: Reading | undefined, now: Reading): number | undefined {
   if (!before || now.at <= before.at || now.transactions < before.transactions) return undefined
   return ((now.transactions - before.transactions) * 1000) / (now.at - before.at)
+}
+
+function totalOf({ readsCompleted, writesCompleted, discards, readMs, writeMs }: Diskstat): Total {
+  return {
+    transactions: readsCompleted + writesCompleted + (discards?.completed ?? 0),
+    seconds: (readMs + writeMs + (discards?.ms ?? 0)) / 1000,
+  }
+}
+
+function groupTotal(devices: ReadonlyMap<string, IoCounts>): Total {
+  const counts = [...devices.values()]
+  return { transactions: sum(counts.map((io) => io.readsCompleted + io.writesCompleted)) }
 }
 
 function countsOf(stat: Diskstat): IoCounts {

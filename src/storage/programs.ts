@@ -16,6 +16,7 @@ const PACKAGES: Record<string, string> = {
   losetup: 'mount',
   mount: 'mount',
   umount: 'mount',
+  setpriv: 'util-linux',
   setsid: 'util-linux',
   wipefs: 'util-linux',
   nbdkit: 'nbdkit',

@@ -13,7 +13,16 @@ export interface DeviceCounts {
   flushes?: number
   discards?: number
   discardedBytes?: number
+  /** How long its requests took, summed over them, seconds. */
+  operationSeconds?: number
+  /** The requests under way, summed over time: request-seconds. */
+  queueSeconds?: number
 }
+
+type CountKey = Exclude<
+  keyof DeviceCounts,
+  'device' | 'number' | 'operationSeconds' | 'queueSeconds'
+>
 
 /** What the devices did between two readings; nothing of one that is not in both, or has begun again. */
 export function deviceLayer(
@@ -23,7 +32,7 @@ export function deviceLayer(
   return before.flatMap((old) => {
     const now = after.find(({ device, number }) => device === old.device && number === old.number)
     if (!now || now.reads < old.reads || now.writes < old.writes) return []
-    const since = (key: Exclude<keyof DeviceCounts, 'device' | 'number'>) => {
+    const since = (key: CountKey) => {
       const [from, to] = [old[key], now[key]]
       return from === undefined || to === undefined ? undefined : to - from
     }

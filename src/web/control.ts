@@ -19,8 +19,8 @@ const MAX_PATH_BYTES = 107
 const MAX_BODY_BYTES = 2 ** 20
 
 export interface ControlHandlers {
-  /** Does the work that the body asks for and tells of it, one event after another; the signal aborts it. */
-  runs(body: unknown, signal: AbortSignal): AsyncGenerator<unknown>
+  /** By kind: does the work that the body asks for and tells of it, one event after another; the signal aborts it. */
+  works: Readonly<Record<string, (body: unknown, signal: AbortSignal) => AsyncGenerator<unknown>>>
   status(): unknown
 }
 
@@ -114,8 +114,9 @@ async function answer(
 ): Promise<void> {
   const what = `${request.method} ${request.url}`
   if (what === 'GET /v1/status') return sendJson(response, 200, { value: handlers.status() })
-  if (what !== 'POST /v1/runs')
-    return sendJson(response, 404, { error: `${what} is not known here` })
+  const kind = /^POST \/v1\/work\/([a-z]+)$/.exec(what)?.[1]
+  const work = kind !== undefined && Object.hasOwn(handlers.works, kind) && handlers.works[kind]
+  if (!work) return sendJson(response, 404, { error: `${what} is not known here` })
   const body = await readBody(request)
   if (body === undefined) return sendJson(response, 400, { error: 'the body is not JSON' })
   const gone = new AbortController()
@@ -123,7 +124,7 @@ async function answer(
   const signal = AbortSignal.any([gone.signal, closing])
   response.writeHead(200, { 'Content-Type': 'application/x-ndjson' }).flushHeaders()
   try {
-    for await (const event of handlers.runs(body.value, signal)) {
+    for await (const event of work(body.value, signal)) {
       if (gone.signal.aborted) return
       await writeLine(response, { value: event }, gone.signal)
     }

@@ -3,6 +3,9 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, KvmioError, messageOf, UsageError } from '../lib/errors.ts'
+import { type Log, silentLog } from '../lib/log.ts'
+import type { ProtectionNow } from './protection.ts'
+import { createTlsServer } from './tls.ts'
 
 /** Longer than the usual scrape intervals, so that Prometheus finds its connection still open. */
 const KEEP_ALIVE_MS = 75_000
@@ -16,13 +19,20 @@ export interface Listening {
   close(): Promise<void>
 }
 
-/** Serves the app at `127.0.0.1:10177`, `[::1]:10177`, or `:10177` for every address of the host; port 0 for any free one. */
-export async function listen(
-  app: RequestListener,
-  { address }: { address: string },
-): Promise<Listening> {
+export interface ListenOptions {
+  /** `127.0.0.1:10177`, `[::1]:10177`, or `:10177` for every address of the host; port 0 for any free one. */
+  address: string
+  /** With TLS if it says so; whether it does stays as it is. */
+  protection?: ProtectionNow
+  log?: Log
+}
+
+/** Serves the app. */
+export async function listen(app: RequestListener, options: ListenOptions): Promise<Listening> {
+  const { address, protection, log = silentLog } = options
   const { host, port } = parseAddress(address)
-  const server = createServer(app)
+  const isTls = protection?.().tls !== undefined
+  const server = isTls ? createTlsServer(app, () => protection!().tls!, log) : createServer(app)
   server.keepAliveTimeout = KEEP_ALIVE_MS
   const underWay = new Set<ServerResponse>()
   server.on('request', (_request, response) => {
@@ -32,7 +42,10 @@ export async function listen(
   await listening(server, host, port, address)
   const bound = server.address() as AddressInfo
   const name = host === undefined ? 'localhost' : isIP(host) === 6 ? `[${host}]` : host
-  return { url: `http://${name}:${bound.port}`, close: () => close(server, underWay) }
+  return {
+    url: `${isTls ? 'https' : 'http'}://${name}:${bound.port}`,
+    close: () => close(server, underWay),
+  }
 }
 
 /** Whether only this host can reach a listen address. */

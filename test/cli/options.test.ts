@@ -24,7 +24,9 @@ t.test('defaults', async (t) => {
     log: { level: 'info', format: 'text' },
     listenAddress: '127.0.0.1:10177',
     telemetryPath: '/metrics',
+    grafanaUrl: undefined,
     maxRequests: 40,
+    webConfigFile: undefined,
     collectors: new Set(COLLECTOR_NAMES),
     deviceInclude: undefined,
     procRoot: '/proc',
@@ -38,6 +40,8 @@ t.test('each flag arrives', async (t) => {
   const given = [
     ...['--config.file', '/etc/kvmio.yaml', '--log.level', 'debug', '--log.format=json'],
     ...['--web.listen-address=:9', '--web.telemetry-path=/m', '--web.max-requests=3'],
+    '--web.grafana-url=https://grafana.lab/d/kvmio',
+    '--web.config.file=/etc/kvmio/web.yaml',
     ...['--path.procfs=/host/proc', '--path.sysfs=/host/sys', '--path.cgroupfs=/host/cgroup'],
   ]
   t.match(parse(...given), {
@@ -46,6 +50,8 @@ t.test('each flag arrives', async (t) => {
     listenAddress: ':9',
     telemetryPath: '/m',
     maxRequests: 3,
+    grafanaUrl: 'https://grafana.lab/d/kvmio',
+    webConfigFile: '/etc/kvmio/web.yaml',
     procRoot: '/host/proc',
     sysRoot: '/host/sys',
     cgroupRoot: '/host/cgroup',
@@ -92,6 +98,10 @@ const BAD: [args: string[], message: string][] = [
   ...['0', '-1', '1.5', 'x', ''].map((n): [string[], string] => [
     [`--web.max-requests=${n}`],
     `error: option '--web.max-requests <n>' argument '${n}' is invalid. expected a whole number above 0, got "${n}"`,
+  ]),
+  ...['grafana.lab', '/d', 'javascript:alert(1)', ''].map((url): [string[], string] => [
+    [`--web.grafana-url=${url}`],
+    `error: option '--web.grafana-url <url>' argument '${url}' is invalid. expected an address that begins with http: or https:, got "${url}"`,
   ]),
   [
     ['--log.level=loud'],

@@ -10,7 +10,11 @@ import { parsePage } from '../metrics/exposition.ts'
 /** The parts of an engine that a page is made from, on the recorded host. */
 async function engineOf(
   t: Test,
-  more: { collectors?: readonly string[]; vms?: ReturnType<typeof vm>[] } = {},
+  more: {
+    collectors?: readonly string[]
+    vms?: ReturnType<typeof vm>[]
+    webHolder?: unknown
+  } = {},
 ) {
   const { collectors = COLLECTOR_NAMES, vms = [] } = more
   const scrape = await scrapeOf(t)
@@ -27,6 +31,7 @@ async function engineOf(
     tiers: () => [],
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    webHolder: more.webHolder,
   } as unknown as Engine
   const answer = createPage(engine)
   const page = async (request: PageRequest) => (await answer(request)).toString()
@@ -49,6 +54,24 @@ function seriesValue(page: string, series: string): number | undefined {
   const line = page.split('\n').find((line) => line.startsWith(`${series} `))
   return line === undefined ? undefined : Number(line.split(' ').at(-1))
 }
+
+t.test('what the web config came to, where there is one', async (t) => {
+  const names = [
+    'kvmio_web_config_last_reload_successful',
+    'kvmio_web_config_last_reload_success_timestamp_seconds',
+    'kvmio_web_certificate_expiry_timestamp_seconds',
+  ]
+  const values = async (webHolder?: unknown) => {
+    const { page } = await engineOf(t, { webHolder })
+    const text = await page(ALL)
+    return names.map((name) => seriesValue(text, name))
+  }
+  const reloads = { lastReloadSuccessful: false, lastReloadTime: 1795409700 }
+  const tls = { notAfter: 1798001700 }
+  t.strictSame(await values(), [undefined, undefined, undefined])
+  t.strictSame(await values({ ...reloads, current: () => ({}) }), [0, 1795409700, undefined])
+  t.strictSame(await values({ ...reloads, current: () => ({ tls }) }), [0, 1795409700, 1798001700])
+})
 
 t.test('all of kvmio on one page', async (t) => {
   const { page } = await engineOf(t)

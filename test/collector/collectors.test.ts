@@ -352,6 +352,43 @@ t.test('a tier: space, vms, capacity', async (t) => {
   t.match(scrape.errors, [['tier', /^ENOENT: .*\/no\/such\/folder/]])
 })
 
+t.test('a tier that was calibrated', async (t) => {
+  const measured = { baseLatency: 0.01, residual: 0.02 }
+  const calibration = {
+    endedAt: 1_795_409_700,
+    classes: [
+      { class: 'random-read', ...measured, peak: 100, capacity: 80 },
+      { class: 'sequential-read', ...measured, peak: 50, bytesPerSecond: 26_214_400 },
+    ],
+  }
+  const sata = { name: 'sata', kind: 'filesystem' as const, ratedTransactionsPerSecond: 120 }
+  const samples = await tier.collect(await scrapeOf(t, { tiers: [{ ...sata, calibration }] }))
+  const of = (family: Parameters<typeof valuesOf>[1]) => valuesOf(samples, family)
+  t.strictSame(of(m.tierCapacity), {
+    'sata rated any': 120,
+    'sata calibrated random-read': 80,
+  })
+  t.strictSame(of(m.tierPeak), {
+    'sata calibrated random-read': 100,
+    'sata calibrated sequential-read': 50,
+  })
+  t.strictSame(of(m.tierBaseLatency), {
+    'sata calibrated random-read': 0.01,
+    'sata calibrated sequential-read': 0.01,
+  })
+  t.strictSame(of(m.tierCapacityBytes), { 'sata calibrated sequential-read': 26_214_400 })
+  t.strictSame(of(m.tierCalibrationResidual), {
+    'sata random-read': 0.02,
+    'sata sequential-read': 0.02,
+  })
+  t.strictSame(of(m.tierOperationCost), {
+    'sata rated any': 1 / 120,
+    'sata calibrated random-read': 0.01,
+    'sata calibrated sequential-read': 0.02,
+  })
+  t.strictSame(of(m.tierCalibrationTime), { sata: 1_795_409_700 })
+})
+
 t.test('totals of a device go on over a wrap of its times', async (t) => {
   const line = (readMs: number) => `254 0 vda 1 0 8 ${readMs} ${'0 '.repeat(13)}\n`
   const root = await hostWith(t, { 'proc/diskstats': line(2 ** 32 - 1000) })

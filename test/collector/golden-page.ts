@@ -23,6 +23,8 @@ export interface PageHost {
   tiers: readonly Tier[]
   iostat?: IostatReader
   showsDevice?: RegExp
+  /** With a web config; a part of a WebConfigHolder. */
+  webHolder?: unknown
 }
 
 /** The page, and what was told of it in the log. */
@@ -55,6 +57,7 @@ export async function renderPage(
     tiers: () => tiers,
     activeStudies: () => [],
     holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    webHolder: host.webHolder,
     guard: new HangGuard(),
     ...{ memory: unread, descriptors: unread, images: unread },
     ...{ sampler, journal: await emptyJournal(t), hierarchy, iostat },

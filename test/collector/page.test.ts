@@ -176,6 +176,16 @@ async function twoTiers(t: Parameters<typeof scrapeOf>[0]) {
       device: 'vda',
       targetLatency: 0.005,
       ratedTransactionsPerSecond: 400,
+      calibration: {
+        endedAt: 1795409000,
+        classes: [
+          { class: 'random-read', baseLatency: 0.002, peak: 500, residual: 0.01, capacity: 300 },
+          {
+            ...{ class: 'sequential-read', baseLatency: 0.004, peak: 250, residual: 0.02 },
+            ...{ bytesPerSecond: 131072000, capacity: 50 },
+          },
+        ],
+      },
     },
     { name: 'sata-7200', kind: 'filesystem' as const, unavailable: 'no loop devices' },
     {

@@ -56,7 +56,7 @@ function missingVm(): Vm {
   })
 }
 
-/** No iostat, and no figures of its tiers' space. */
+/** No iostat, and no figures of its tiers' space; with TLS. */
 export async function stackHost(t: Test): Promise<PageHost> {
   const root = await folder(t)
   await cp(fixture('recorded-stack-6.1'), root, { recursive: true })
@@ -67,6 +67,10 @@ export async function stackHost(t: Test): Promise<PageHost> {
     vms: [await wholeVm(), missingVm()],
     tiers: TIERS,
     showsDevice: /^(dm|nvme|sd)/,
+    webHolder: {
+      ...{ lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+      current: () => ({ tls: { notAfter: 1798001700 } }),
+    },
   }
 }
 

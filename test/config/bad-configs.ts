@@ -4,6 +4,8 @@
 const tier = (text: string) => `tiers:\n  local: ${text}\n`
 const guest = (text: string) => `${tier('{ directory: /images }')}guests:\n  student: ${text}\n`
 const drive = (text: string) => guest(`{ drives: { root: ${text} } }`)
+const demand = (text: string) =>
+  guest(`{ drives: { root: { tier: local, size: 1GiB } }, demand: ${text} }`)
 const study = (text: string) =>
   `${drive('{ tier: local, size: 1GiB }')}studies:\n  demo:\n    guest: student\n${text}\n`
 /** A study of a guest with the system debian; its workload stands in line 9. */
@@ -71,6 +73,60 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
     'discovery that is a truth',
     'discovery: true\n',
     '1:12: discovery: expected a mapping, got true',
+  ],
+
+  // Density and demand.
+  [
+    'a cap that is all and more',
+    'density: { utilisationCap: 101% }\n',
+    '1:28: density.utilisationCap: expected at most 100%, got "101%"',
+  ],
+  [
+    'a cap as a number',
+    'density: { cpuCap: 0.8 }\n',
+    '1:20: density.cpuCap: expected a share in per cent, such as 5% or 2.5%, got 0.8',
+  ],
+  [
+    'a z score below zero',
+    'density: { zScore: -1 }\n',
+    '1:20: density.zScore: expected a number from 0 to 10, got -1',
+  ],
+  [
+    'a z score by another name',
+    'density: { z: 2 }\n',
+    '1:12: density.z: unknown key; known keys are zScore, utilisationCap, cpuCap, memoryReserve',
+  ],
+  [
+    'a reserve without a unit',
+    'density: { memoryReserve: 1024 }\n',
+    '1:27: density.memoryReserve: expected a size with a unit, such as 64KiB, 192MiB or 4GiB, got 1024',
+  ],
+  [
+    'a demand in two ways',
+    demand('{ transactionsPerSecond: { mean: 5 }, deviceTime: { mean: 5% } }'),
+    '4:107: guests.student.demand.deviceTime: expected transactionsPerSecond or deviceTime, got both',
+  ],
+  [
+    'a demand below nothing',
+    demand('{ transactionsPerSecond: { mean: -5 } }'),
+    '4:102: guests.student.demand.transactionsPerSecond.mean: expected a number from 0, got -5',
+  ],
+  [
+    'a demand without a mean',
+    demand('{ deviceTime: { sigma: 5% } }'),
+    '4:71: guests.student.demand.deviceTime.mean: expected a share in per cent, such as 5% or 2.5%, got nothing',
+  ],
+  [
+    'a class of its own',
+    demand('{ transactionsPerSecond: { mean: 5, class: random } }'),
+    '4:112: guests.student.demand.transactionsPerSecond.class: expected random-read, random-write, sequential-read, sequential-write or synced-write, got "random"',
+  ],
+  [
+    'a demand that varies',
+    `${drive('{ tier: local, size: 1GiB }')}studies:
+  demo: { guest: student, workload: { idle: {} }, factors: { demand.cpu: [5%] } }
+`,
+    '6:62: studies.demo.factors.demand.cpu: expected a key of the guest or the study: system, memory, balloon, vcpus, accel, deadlines, drives, workload, vms, stagger or hostCache, got "demand"',
   ],
 
   // The text.
@@ -163,12 +219,12 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'an unknown key',
     'stat: .kvmio\n',
-    '1:1: stat: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies; did you mean state?',
+    '1:1: stat: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, density, tiers, guests, studies; did you mean state?',
   ],
   [
     'an unknown key like no other',
     'prometheus: {}\n',
-    '1:1: prometheus: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies',
+    '1:1: prometheus: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, density, tiers, guests, studies',
   ],
   [
     'an unknown key of a drive',
@@ -178,7 +234,7 @@ export const badConfigs: readonly (readonly [mistake: string, text: string, mess
   [
     'a key that is a number',
     '1: 2\n',
-    '1:1: 1: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies',
+    '1:1: 1: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, density, tiers, guests, studies',
   ],
   [
     'nothing where tiers belong',

@@ -127,6 +127,26 @@ t.test('sockets of found vms are paths from the folder of the config', async (t)
   })
 })
 
+t.test('what is said of a vm', async (t) => {
+  const text = `tiers: { local: { directory: ../images } }
+guests:
+  student:
+    drives: { root: { tier: local, size: 1GiB } }
+    demand:
+      transactionsPerSecond: { mean: 5 }
+      boot: { transactionsPerSecond: 60, transactions: 1500 }
+      cpu: 120%
+      space: 300MiB
+`
+  t.strictSame(parseConfig(text, FILE).guests.student!.demand, {
+    transactionsPerSecond: { mean: 5, class: 'random-write' },
+    correlation: 0,
+    boot: { transactionsPerSecond: 60, transactions: 1500 },
+    cpu: 1.2,
+    space: 300 * 2 ** 20,
+  })
+})
+
 t.test('defaults are filled in and paths made absolute', async (t) => {
   const text = `tiers:
   local: { directory: ../images }
@@ -149,6 +169,7 @@ studies:
     file: FILE,
     state: '/lab/.kvmio',
     qemu: { binary: '/lab/bin/qemu', user: 61177 },
+    density: { zScore: 1.645, utilisationCap: 0.7, cpuCap: 0.8, memoryReserve: 2 ** 30 },
     retention: {
       samples: { age: 90 * 86_400, size: 2 ** 30 },
       images: { age: 90 * 86_400 },

@@ -200,7 +200,7 @@ export function kvmio(home: Home, words: readonly string[]): Kvmio {
     words[0] === 'journal'
       ? [words.slice(0, 2), words.slice(2)]
       : [words.slice(0, 1), words.slice(1)]
-  const flags = ['serve', 'run'].includes(words[0] ?? '')
+  const flags = ['serve', 'run', 'calibrate', 'density'].includes(words[0] ?? '')
     ? ['--web.listen-address', '127.0.0.1:0']
     : []
   const main = join(repository, 'src/main.ts')
@@ -263,7 +263,7 @@ export async function serve(home: Home, ...args: string[]): Promise<Serving> {
   const started = kvmio(home, ['serve', ...args])
   const url = await until('serve to say where its metrics are', async () => {
     if (started.child.exitCode !== null) throw new Error(`serve ended:\n${started.said()}`)
-    return /metrics are served at (http:\S+)\/metrics/.exec(started.said())?.[1]
+    return /metrics are served at (https?:\S+)\/metrics/.exec(started.said())?.[1]
   })
   return Object.assign(started, { url })
 }

@@ -12,7 +12,7 @@ import { run } from '../../src/lib/process.ts'
 const KERNELS = { debian: 'linux-image-amd64', ubuntu: 'linux-image-generic' }
 const PACKAGES = [
   ...['udev', 'kmod', 'procps', 'iproute2', 'busybox-static', 'cpio', 'xz-utils'],
-  ...['e2fsprogs', 'xfsprogs', 'reiserfsprogs', 'lvm2', 'thin-provisioning-tools'],
+  ...['e2fsprogs', 'xfsprogs', 'btrfs-progs', 'reiserfsprogs', 'lvm2', 'thin-provisioning-tools'],
   ...['nfs-common', 'nfs-kernel-server', 'nbdkit', 'libnbd-bin', 'sysstat', 'fio'],
   ...['qemu-system-x86', 'qemu-utils'],
 ]

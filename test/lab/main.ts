@@ -20,7 +20,7 @@ const PART_MS = 1_500_000
 // It takes hours, in as many sittings as somebody likes, so it runs only when it is asked for by its name.
 const PAPER = 'paper'
 // A sitting's boot, its reports and what it takes down.
-const AROUND_SITTING_MS = 1_200_000
+const AROUND_SITTING_MS = 2_400_000
 
 const interrupted = new AbortController()
 // Not once(): execa's own hook ends the process at once when no other listener is left.
@@ -60,7 +60,7 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
   const log = createLog({ level: 'info', format: 'text' })
   await mkdir(join(repository, '.kvmio'), { recursive: true, mode: 0o711 })
   await buildAppliance({ cacheDir: join(repository, '.kvmio/systems'), log, signal })
-  if (wanted.includes(PAPER)) {
+  if (wanted.includes(PAPER) && sitting.parts.includes('virtio-optimizations')) {
     const cacheDir = join(repository, '.kvmio/systems')
     await buildPackageDrive({ cacheDir, packages: 'minimal', log, signal })
   }

@@ -30,8 +30,8 @@ const PLACE = '/srv/paper'
 const SUITE = 'paper-lab'
 const SUITE_FILE = join(repository, 'studies', `${SUITE}.yaml`)
 /** For what a run is given up within, and its vms and tiers are taken down. */
-const END_MS = 300_000
-const REPORT_MS = 600_000
+const END_MS = 600_000
+const REPORT_MS = 1_200_000
 /** How often Node may die of SIGSEGV, as it now and then does in the emulator. */
 const DEATHS = 3
 
@@ -53,7 +53,7 @@ const CONFIG = {
   guests: {
     student: {
       accel: 'kvm',
-      deadlines: { start: '5m', boot: '8m', phase: '1h' },
+      deadlines: { start: '15m', boot: '30m', phase: '2h' }, // beside much other work
       drives: { root: { tier: 'ext4', size: '1GiB' } },
     },
   },
@@ -61,6 +61,7 @@ const CONFIG = {
 
 await mountKept()
 await makeVolumeGroup()
+process.env.NODE_COMPILE_CACHE = join(PLACE, 'compiled') // kvmio is started again and again
 const home = await homeIn(PLACE, CONFIG)
 await guestsBootHere(home)
 
@@ -92,6 +93,7 @@ async function makeVolumeGroup(): Promise<void> {
   await rm(file, { force: true })
   await run('truncate', ['-s', '2G', file])
   const device = (await run('losetup', ['--direct-io=on', '--find', '--show', file])).trim()
+  await run('modprobe', ['dm_mod']) // or the first volume has it loaded, which is too late
   await run('vgcreate', ['-q', 'lab', device])
   t.teardown(async () => {
     await run('vgremove', ['-q', '-f', 'lab'])

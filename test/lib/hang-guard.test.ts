@@ -39,6 +39,8 @@ t.test('what hangs is asked once, and is late at once from then on', async (t) =
   })
   t.equal(begun.count, 1)
   t.strictSame(guard.underWay, ['/mnt/dead'])
+  t.strictSame(guard.hanging(20), ['/mnt/dead'])
+  t.strictSame(guard.hanging(3_600_001), [], 'not for so long')
   resolve('alive')
   await sleep(0)
   t.strictSame(guard.underWay, [])

@@ -16,6 +16,8 @@ export interface Operations {
   reads?: number
   writes?: number
   flushes?: number
+  /** How long the writes took, summed. */
+  writeSeconds?: number
 }
 
 export interface FakeVm extends Vm {
@@ -83,8 +85,11 @@ export function fakeVm(name: string, more: Partial<FakeVm> = {}): FakeVm {
       async query() {
         await vm.beforeAnswer?.()
         return Object.entries(vm.operations).map(
-          ([qdev, { reads = 0, writes = 0, flushes = 0 }]) => {
-            const done = { rd_operations: reads, wr_operations: writes, flush_operations: flushes }
+          ([qdev, { reads = 0, writes = 0, flushes = 0, writeSeconds = 0 }]) => {
+            const done = {
+              ...{ rd_operations: reads, wr_operations: writes, flush_operations: flushes },
+              wr_total_time_ns: writeSeconds * 1e9,
+            }
             return { qdev, stats: { ...IDLE, ...done } }
           },
         )

@@ -184,14 +184,48 @@ t.test('demand: device time of what a drive with direct I/O asks, by tier', asyn
   for (const id of Object.keys(operations)) operations[id] = { reads: 10, writes: 20 }
   await host.tick(2000)
   // 30 operations of 10 ms a drive in two seconds; neither of host-cached drives nor of unrated tiers.
-  t.strictSame(host.sampler.vmDemand.get('a'), [
-    {
-      tier: 'sata',
-      basis: 'operations',
-      moments: { samples: 1, seconds: 0.3, squaredSeconds: 0.09 },
-    },
-  ])
+  const [demand, ...others] = host.sampler.vmDemand.get('a')!
+  t.match(demand, { tier: 'sata', basis: 'operations', moments: { samples: 1 } })
+  t.ok(Math.abs(demand!.moments.seconds - 0.3) < 1e-9)
+  t.ok(Math.abs(demand!.moments.squaredSeconds - 0.09) < 1e-9)
+  t.strictSame(others, [])
 })
+
+t.test(
+  'demand: what was measured counts before what is rated, each class at its own cost',
+  async (t) => {
+    const operations = { 'drive-root': { reads: 0, writes: 0, flushes: 0 } }
+    const host = await withVm(t, { operations })
+    const classOf = (name: string, peak: number) => ({
+      class: name,
+      peak,
+      baseLatency: 1 / peak,
+      residual: 0,
+    })
+    const [random, synced] = [
+      [classOf('random-read', 50), classOf('random-write', 200)],
+      [classOf('synced-write', 40)],
+    ]
+    const demandWith = async (classes: ReturnType<typeof classOf>[]) => {
+      host.tiers[0]!.calibration = { endedAt: 0, classes }
+      const before = demandOf(host, 'a')?.moments.seconds ?? 0
+      operations['drive-root'].reads += 10
+      operations['drive-root'].writes += 20
+      operations['drive-root'].flushes += 4
+      await host.tick()
+      return Math.round((demandOf(host, 'a')!.moments.seconds - before) * 1e6) / 1e6
+    }
+    await host.tick()
+    t.equal(
+      await demandWith([...random!, ...synced!]),
+      0.38,
+      '10 / 50 + 20 / 200 + 4 (1 / 40 - 1 / 200)',
+    )
+    t.equal(await demandWith(random!), 0.3, 'without the third class a flush costs nothing')
+    t.equal(await demandWith(synced!), 0.3, 'without one of the two it is the rate: 30 / 100')
+    t.equal(await demandWith([...random!, classOf('synced-write', 1000)]), 0.3, 'never less')
+  },
+)
 
 t.test('moments give the mean and the variance of the samples themselves', async (t) => {
   const host = await fakeHost(t)

@@ -6,6 +6,7 @@ test('what makes two executions of a study the same one', async (t) => {
   const reference = hashOf({})
   t.equal(hashOf({}), reference)
   t.equal(hashOf({ disk: { target: '20ms' } }), reference, 'what is expected of a tier')
+  t.equal(hashOf({ cpu: '5%' }), reference, 'what is expected of a vm')
   t.equal(hashOf({ other: { serviceTime: '20ms' } }), reference, 'a tier that no case has')
   t.not(hashOf({ disk: { serviceTime: '20ms' } }), reference, 'a tier that the guest has')
   t.not(hashOf({ slow: { serviceTime: '40ms' } }), reference, 'a tier that a factor has')
@@ -19,9 +20,10 @@ interface Varied {
   other?: { serviceTime?: string }
   memory?: string
   write?: string
+  cpu?: string
 }
 
-function hashOf({ disk, slow, other, memory = '128MiB', write = '1MiB' }: Varied): string {
+function hashOf({ disk, slow, other, memory = '128MiB', write = '1MiB', cpu }: Varied): string {
   const tier = ({
     serviceTime = '10ms',
     target = '50ms',
@@ -35,7 +37,13 @@ function hashOf({ disk, slow, other, memory = '128MiB', write = '1MiB' }: Varied
   })
   const text = JSON.stringify({
     tiers: { disk: tier(disk), slow: tier(slow), other: tier(other) },
-    guests: { student: { memory, drives: { root: { tier: 'disk', size: '32MiB' } } } },
+    guests: {
+      student: {
+        memory,
+        ...(cpu && { demand: { cpu } }),
+        drives: { root: { tier: 'disk', size: '32MiB' } },
+      },
+    },
     studies: {
       demo: {
         guest: 'student',

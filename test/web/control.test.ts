@@ -23,7 +23,7 @@ t.test('work is told of, event by event, while it goes on', async (t) => {
   const answer = await callControl({
     path,
     method: 'POST',
-    url: '/v1/runs',
+    url: '/v1/work/run',
     body: { study: 'demo', once: true },
     onEvent: (event) => {
       events.push(event)
@@ -53,7 +53,7 @@ t.test('an error of the work is thrown here', async (t) => {
     callControl({
       path,
       method: 'POST',
-      url: '/v1/runs',
+      url: '/v1/work/run',
       body: {},
       onEvent: (event) => events.push(event),
     }),
@@ -64,9 +64,14 @@ t.test('an error of the work is thrown here', async (t) => {
 
 t.test('what is not known is refused', async (t) => {
   const { path } = await control(t, {})
-  await t.rejects(callControl({ path, method: 'GET', url: '/v1/runs' }), {
-    message: 'GET /v1/runs is not known here',
+  await t.rejects(callControl({ path, method: 'GET', url: '/v1/work/run' }), {
+    message: 'GET /v1/work/run is not known here',
   })
+  for (const kind of ['walk', 'toString']) {
+    await t.rejects(callControl({ path, method: 'POST', url: `/v1/work/${kind}`, body: {} }), {
+      message: `POST /v1/work/${kind} is not known here`,
+    })
+  }
   const answer = await raw(path, '{"study": ')
   t.strictSame(answer, { status: 400, body: '{"error":"the body is not JSON"}\n' })
 })
@@ -87,7 +92,7 @@ t.test('a client that goes away ends the work', async (t) => {
   const call = callControl({
     path,
     method: 'POST',
-    url: '/v1/runs',
+    url: '/v1/work/run',
     body: {},
     onEvent: () => leave.abort(),
     signal: leave.signal,
@@ -103,7 +108,7 @@ t.test('a client that reads slowly holds the work up, and loses nothing', async 
       for (; made < 200; made++) yield 'x'.repeat(64 * 1024)
     },
   })
-  const client = request({ socketPath: path, method: 'POST', path: '/v1/runs', agent: false })
+  const client = request({ socketPath: path, method: 'POST', path: '/v1/work/run', agent: false })
   client.end('{}')
   const [response] = await once(client, 'response')
   await sleep(200)
@@ -124,7 +129,7 @@ t.test('closing ends the work and says so', async (t) => {
   const call = callControl({
     path,
     method: 'POST',
-    url: '/v1/runs',
+    url: '/v1/work/run',
     body: {},
     onEvent: begun.resolve,
   })
@@ -153,7 +158,7 @@ t.test('one that dies in the middle of the work', async (t) => {
   }).listen(path)
   t.teardown(() => server.close())
   await once(server, 'listening')
-  await t.rejects(callControl({ path, method: 'POST', url: '/v1/runs', body: {} }), {
+  await t.rejects(callControl({ path, method: 'POST', url: '/v1/work/run', body: {} }), {
     name: 'KvmioError',
     message: `the kvmio on ${path} ended before the work did`,
   })
@@ -179,22 +184,29 @@ t.test('a path that no unix socket can have', async (t) => {
   await t.rejects(callControl({ path, method: 'GET', url: '/v1/status' }), { message })
 })
 
-function handlers(given: Partial<ControlHandlers>): ControlHandlers {
-  return { async *runs() {}, status: () => 'status', ...given }
+interface Given {
+  runs: ControlHandlers['works'][string]
+  status: ControlHandlers['status']
+}
+
+function handlers({ runs = async function* () {}, status = () => 'status' }: Partial<Given>) {
+  return { works: { run: runs }, status }
 }
 
 /** A control socket that the end of the test closes; the bodies that it got are kept. */
-async function control(t: Test, given: Partial<ControlHandlers>) {
+async function control(t: Test, given: Partial<Given>) {
   const path = join(await tempFolder(t), 'control/socket')
   const bodies: unknown[] = []
-  const { runs, status } = handlers(given)
+  const { works, status } = handlers(given)
   const { close } = await listenControl({
     path,
     handlers: {
       status,
-      runs(body, signal) {
-        bodies.push(body)
-        return runs(body, signal)
+      works: {
+        run(body, signal) {
+          bodies.push(body)
+          return works.run(body, signal)
+        },
       },
     },
   })
@@ -214,7 +226,7 @@ async function tempFolder(t: Test): Promise<string> {
 }
 
 async function raw(path: string, body: string): Promise<{ status: number; body: string }> {
-  const client = request({ socketPath: path, method: 'POST', path: '/v1/runs', agent: false })
+  const client = request({ socketPath: path, method: 'POST', path: '/v1/work/run', agent: false })
   client.end(body)
   const [response] = await once(client, 'response')
   return { status: response.statusCode, body: await text(response) }

@@ -1,6 +1,6 @@
 import { parse, View } from 'vega'
 import { type Config, compile, type TopLevelSpec } from 'vega-lite'
-import { Html, html } from '../page/html.ts'
+import { Html, html } from '../../../lib/html.ts'
 
 /** A figure in pixels, at the size at which its texts are read. */
 export interface Frame {

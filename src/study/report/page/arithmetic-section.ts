@@ -1,9 +1,9 @@
+import { html } from '../../../lib/html.ts'
 import { formatBytes, formatSeconds } from '../../../lib/quantities.ts'
 import type { Analysis } from '../analysis.ts'
 import { LARGEST_REQUEST } from '../arithmetic.ts'
 import { formatFigure } from '../format.ts'
 import type { Section } from './document.ts'
-import { html } from './html.ts'
 import { tableOf } from './table.ts'
 
 /** The paper's own figures, with the request limit of its kernels: 512 KiB (max_sectors_kb). */

@@ -1,9 +1,9 @@
+import { type Html, html } from '../../../lib/html.ts'
 import type { Analysis, ClassAnalysis, MeasureAnalysis } from '../analysis.ts'
 import { formatP, sentenceOf } from '../conclusions.ts'
 import { formatInterval, formatRatio } from '../format.ts'
 import { measure } from '../measures.ts'
 import type { Section } from './document.ts'
-import { type Html, html } from './html.ts'
 import { tableOf } from './table.ts'
 
 const VERDICTS = {

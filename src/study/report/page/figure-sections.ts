@@ -1,4 +1,5 @@
 import { median } from 'simple-statistics'
+import { type Html, html } from '../../../lib/html.ts'
 import type { Analysis, CaseResult, ClassAnalysis, MeasureAnalysis } from '../analysis.ts'
 import { barsSpec } from '../figures/bars.ts'
 import { layersSpec } from '../figures/layers.ts'
@@ -15,7 +16,6 @@ import {
 import { type Measure, measure } from '../measures.ts'
 import { LAYERS, type RunResult, type StudyResults } from '../record.ts'
 import type { Section } from './document.ts'
-import { type Html, html } from './html.ts'
 import { paperBlock } from './paper-block.ts'
 import { tableOf } from './table.ts'
 

@@ -1,7 +1,7 @@
+import { type Html, html } from '../../../lib/html.ts'
 import type { Analysis } from '../analysis.ts'
 import { count, list } from '../format.ts'
 import type { StudyResults } from '../record.ts'
-import { type Html, html } from './html.ts'
 
 const SHOWN = 8
 

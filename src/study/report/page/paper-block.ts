@@ -1,5 +1,5 @@
+import { type Html, html } from '../../../lib/html.ts'
 import type { Agreement, PaperCheck } from '../paper-check.ts'
-import { type Html, html } from './html.ts'
 import { tableOf } from './table.ts'
 
 const WORDS: Record<Agreement, string> = {

@@ -1,10 +1,10 @@
+import { type Html, html } from '../../../lib/html.ts'
 import { formatBytes, formatSeconds } from '../../../lib/quantities.ts'
 import type { Analysis } from '../analysis.ts'
 import { formatFigure, list } from '../format.ts'
 import { measure } from '../measures.ts'
 import type { StudyResults } from '../record.ts'
 import type { Section } from './document.ts'
-import { type Html, html } from './html.ts'
 import { tableOf } from './table.ts'
 
 export function runsSection({ runs }: StudyResults, { measures }: Analysis): Section {

@@ -1,4 +1,5 @@
 import { gzipSync } from 'node:zlib'
+import { html } from '../../../lib/html.ts'
 import type { Analysis } from '../analysis.ts'
 import { RULES } from '../conclusions.ts'
 import { casesCsv, runsCsv } from '../csv.ts'
@@ -13,7 +14,6 @@ import {
 import type { Chapter, Section } from './document.ts'
 import { layersSection, measureSections, timelineSection } from './figure-sections.ts'
 import { studyHeader } from './header.ts'
-import { html } from './html.ts'
 import { manifestSection, runsSection } from './run-sections.ts'
 
 /** All that a report says of one study. `beside` is what it is called next to another, whose places have other names. */

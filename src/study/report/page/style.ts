@@ -1,4 +1,4 @@
-import { Html } from './html.ts'
+import { Html } from '../../../lib/html.ts'
 
 /** The page's style: light and dark, a phone's width, and paper. */
 export const STYLE = new Html(`

@@ -1,4 +1,4 @@
-import { type Html, html } from './html.ts'
+import { type Html, html } from '../../../lib/html.ts'
 
 const CLASSES = { figure: 'n', name: 'name', words: 'words' } as const
 

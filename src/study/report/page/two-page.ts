@@ -1,3 +1,4 @@
+import { type Html, html } from '../../../lib/html.ts'
 import type { Analysis, CaseResult } from '../analysis.ts'
 import { barsSpec } from '../figures/bars.ts'
 import { drawFigure } from '../figures/svg.ts'
@@ -5,7 +6,6 @@ import { count, formatInterval, formatMeasured, formatRatio, list } from '../for
 import { measure } from '../measures.ts'
 import type { Beside, CaseBeside, MeasureBeside } from '../two.ts'
 import type { Chapter, Section } from './document.ts'
-import { type Html, html } from './html.ts'
 import { tableOf } from './table.ts'
 
 /** Of the two studies: what they are called here, and what they came to. */

@@ -1,0 +1,61 @@
+import t from 'tap'
+import { Journal } from '../../src/journal/journal.ts'
+import {
+  abandonRamps,
+  allRamps,
+  lastRamp,
+  lastRamps,
+  recordRamp,
+  recordRampEnd,
+  recordRampStep,
+} from '../../src/journal/ramps.ts'
+
+t.test('a ramp is there before its first step, with what was predicted', async (t) => {
+  const clock = { now: 1000 }
+  const journal = new Journal(':memory:', () => clock.now)
+  t.teardown(() => journal.close())
+  const start = { tier: 'slow', guest: 'small', manifest: { qemu: '7.2' }, prediction: { n: 12 } }
+  const id = recordRamp(journal, start)
+  t.strictSame(allRamps(journal), [{ id, ...start, startedAt: 1000, steps: [] }])
+  t.equal(lastRamp(journal, 'slow', 'small'), undefined, 'it has not ended')
+
+  const figures = { vms: [{ vm: 'a', met: 1 }] }
+  const step = { seq: 1, repetition: 1, vms: 1, verdict: 'met', figures } as const
+  clock.now = 1060
+  recordRampStep(journal, id, step)
+  recordRampStep(journal, id, { ...step, seq: 2, vms: 2, verdict: 'void' })
+  clock.now = 1100
+  recordRampEnd(journal, id, { measured: 1, bound: 'latency' })
+  const ended = { measured: 1, bound: 'latency', startedAt: 1000, endedAt: 1100 }
+  const steps = [
+    { ...step, endedAt: 1060 },
+    { ...step, seq: 2, vms: 2, verdict: 'void', endedAt: 1060 },
+  ]
+  t.strictSame(lastRamp(journal, 'slow', 'small'), { id, ...start, ...ended, steps })
+  t.equal(lastRamp(journal, 'slow', 'large'), undefined)
+  t.equal(lastRamp(journal, 'fast', 'small'), undefined)
+  t.throws(() => recordRampStep(journal, id, step), /UNIQUE/, 'a step is written once')
+})
+
+t.test('the newest that ended well is what a tier is known by', async (t) => {
+  const journal = new Journal(':memory:', () => 0)
+  t.teardown(() => journal.close())
+  const ramp = (tier: string, guest: string) =>
+    recordRamp(journal, { tier, guest, manifest: {}, prediction: {} })
+  recordRampEnd(journal, ramp('a', 'x'), { measured: 5, bound: 'latency' })
+  const newest = ramp('a', 'x')
+  recordRampEnd(journal, newest, { measured: 0, bound: 'cpu' })
+  recordRampEnd(journal, ramp('a', 'x'), { reason: 'ended by SIGINT' })
+  const other = ramp('b', 'x')
+  recordRampEnd(journal, other, { measured: 7, bound: 'max' })
+  const left = ramp('b', 'x')
+
+  t.match(lastRamp(journal, 'a', 'x'), { id: newest, measured: 0, bound: 'cpu' })
+  t.strictSame(
+    lastRamps(journal).map(({ id }) => id),
+    [newest, other],
+  )
+  t.equal(abandonRamps(journal, 'kvmio was killed'), 1)
+  t.equal(abandonRamps(journal, 'again'), 0)
+  t.match(allRamps(journal).at(-1), { id: left, reason: 'kvmio was killed', endedAt: 0 })
+})
