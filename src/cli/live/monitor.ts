@@ -57,7 +57,7 @@ export class Monitor implements Live {
       engine.onEvent((event) => this.#studies.take(event)),
       engine.onSecond((second) => {
         this.#secondAt = this.#now()
-        this.#history.take(second, engine.vms(), performance.now() / 1000)
+        this.#history.take(second, engine.vms())
         this.#tell()
       }),
     ]
@@ -69,7 +69,10 @@ export class Monitor implements Live {
   }
 
   async state(): Promise<LiveState> {
-    await Promise.race([this.#refresh(), sleep(SCRAPE_WAIT_MS, undefined, { ref: false })])
+    const enough = new AbortController()
+    const limit = sleep(SCRAPE_WAIT_MS, undefined, enough).catch(() => {})
+    await Promise.race([this.#refresh(), limit])
+    enough.abort()
     return this.#state()
   }
 
