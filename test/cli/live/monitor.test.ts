@@ -141,6 +141,24 @@ t.test('a tier and a vm on it', async (t) => {
   t.equal(vms[0]?.layers.length, 3, 'a guest that has told nothing has no layer')
 })
 
+t.test('the capacity is as rated, else as calibrated', async (t) => {
+  const { monitor, tiers } = await watched(t)
+  const of = { baseLatency: 0.01, residual: 0.1 }
+  const classes = [
+    { ...of, class: 'random-read', peak: 101, capacity: 80 },
+    { ...of, class: 'random-write', peak: 98, capacity: 78 },
+  ]
+  tiers.push({ name: 'b', kind: 'directory', calibration: { endedAt: 9, classes } })
+  tiers.push({ name: 'c', kind: 'directory' })
+  const [rated, calibrated, neither] = (await monitor.state()).tiers
+  t.match(rated, { capacity: 100, capacitySource: 'rated', calibration: undefined })
+  t.match(calibrated, {
+    ...{ capacity: 78, capacitySource: 'calibrated' },
+    calibration: { endedAt: 9, classes: [{ class: 'random-read', peak: 101, capacity: 80 }, {}] },
+  })
+  t.equal(neither?.capacity, undefined)
+})
+
 t.test('nothing is gathered while nobody looks', async (t) => {
   const { monitor, scrapes, ...host } = await watched(t)
   for (let second = 0; second < 3; second++) await host.second()
