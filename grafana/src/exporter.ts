@@ -3,7 +3,7 @@ import type { Page } from './dashboard.ts'
 import { linkTo } from './links.ts'
 import { nodejs, prometheus } from './others.ts'
 import { bigNumber, rowsOf, timeSeries } from './panels.ts'
-import { part, query, rate, ratio, series, sumBy } from './query.ts'
+import { HOST, part, query, rate, ratio, series, sumBy } from './query.ts'
 import { STATUS, type Unit } from './style.ts'
 import * as variables from './variables.ts'
 
@@ -26,7 +26,7 @@ const versions = rowsOf({
   columns: [
     {
       name: 'started',
-      expr: `${series(m.buildInfo)} * on (job, instance) group_left () (${series(nodejs.startTime)} * 1000)`,
+      expr: `max by (${HOST}, version, nodeversion, platform, arch) (${series(m.buildInfo)}) * on (job, instance) group_left () (${series(nodejs.startTime)} * 1000)`,
       unit: 'since',
     },
   ],

@@ -230,7 +230,7 @@ const devices = rowsOf({
       name: 'tps',
       unit: 'transactions',
       decimals: 1,
-      expr: `sum by (${HOST}, device) (${rate(m.device.readsCompleted)} + ${rate(m.device.writesCompleted)}) * on (${HOST}, device) group_right () (${series(m.deviceLeafInfo)} and on (${HOST}, device) ${series(m.tierDeviceInfo, OF)})`,
+      expr: `sum by (${HOST}, device) (${rate(m.device.readsCompleted)} + ${rate(m.device.writesCompleted)}) * on (${HOST}, device) group_right () (max by (${HOST}, device, leaf) (${series(m.deviceLeafInfo)}) and on (${HOST}, device) ${series(m.tierDeviceInfo, OF)})`,
     },
   ],
 })

@@ -317,16 +317,17 @@ const bursts = distribution({
 const latencies = (['read', 'write', 'flush'] as const).map((operation) => {
   const family = m.driveLatency[operation]
   const none = `No ${operation} in this time range.`
+  const many = operation === 'flush' ? 'flushes' : `${operation}s`
   return {
     heat: distribution({
-      title: `Latency of ${operation}s`,
+      title: `Latency of ${many}`,
       description: `How long each ${operation} took at qemu, counted by qemu itself: every request is in a cell, none is sampled. Two bands are two ways to be served, mostly a cache and the device below it. Worry about a band above the target latency of the tier.`,
       unit: 'seconds',
       empty: none,
       buckets: buckets(family, OF),
     }),
     quantiles: timeSeries({
-      title: `Latency of ${operation}s: p50, p95, p99`,
+      title: `Latency of ${many}: p50, p95, p99`,
       description: `Quantiles of the same histogram, interpolated within its buckets, and the exact mean. A p99 far above the p50 is what a user of the vm notices, whatever the mean says.`,
       unit: 'seconds',
       empty: none,

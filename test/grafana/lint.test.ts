@@ -97,6 +97,7 @@ t.test('what is wrong would be found', async (t) => {
     ['panel-datasource', (d) => (panel(d).datasource!.uid = 'prometheus')],
     ['panel-no-targets', (d) => (panel(d).targets = [])],
     ['empty-state', (d) => delete panel(d).fieldConfig!.defaults.noValue],
+    ['table-labels', (d) => replace(d, 'leaf', 'level')],
     ['target-kind', (d) => (panel(d).targets![0]!.instant = panel(d).targets![0]!.range = true)],
     ['target-job', (d) => replace(d, 'job=~"$job",', '')],
     ['target-instance', (d) => replace(d, 'instance=~"$instance"', 'instance="10.0.0.1:10177"')],

@@ -80,6 +80,11 @@ function panelProblems(panel: Panel): Problem[] {
     ...(targets.length > 0 || UNITLESS.has(panel.type)
       ? []
       : problem('panel-no-targets', 'asks for nothing')),
+    ...shownLabels(panel).flatMap((label) =>
+      targets.some(({ expr }) => new RegExp(`\\b${label}\\b`).test(expr))
+        ? []
+        : problem('table-labels', `shows the label ${label}, which no query keeps`),
+    ),
     ...(fieldConfig?.defaults.noValue
       ? []
       : problem('empty-state', 'does not say why it may be empty')),
@@ -92,6 +97,13 @@ function panelProblems(panel: Panel): Problem[] {
         : problem('target-kind', `${refId} is neither instant nor a range`)),
     ]),
   ]
+}
+
+/** The labels that a table has columns for. */
+function shownLabels({ transformations = [] }: Panel): string[] {
+  const organize = transformations.find(({ id }) => id === 'organize')
+  const columns = Object.keys((organize?.options.indexByName as Record<string, number>) ?? {})
+  return columns.filter((name) => !/^Value( #[A-Z])?$/.test(name))
 }
 
 function expressionProblems(dashboard: Dashboard, typeOf: TypeOf): Problem[] {

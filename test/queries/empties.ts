@@ -8,7 +8,29 @@ export interface Empty {
   why: string
 }
 
-export const EMPTIES: readonly Empty[] = []
+const ENDLESS = 'the demo study is endless: no number of runs is planned'
+const NO_RAMP = 'no ramp has been made: `kvmio density TIER`'
+const NO_ALERT = 'no alert fires or waits'
+const CGROUP_1 = 'pressure by cgroup is of cgroup v2; this kind of host has v1'
+
+export const EMPTIES: readonly Empty[] = [
+  {
+    dashboard: 'exporter',
+    panel: 'Missed samples',
+    why: 'the sampler has missed nothing; it counts by source from the first miss on',
+  },
+  { dashboard: 'fleet', panel: 'Alerts', why: NO_ALERT },
+  { dashboard: 'study', panel: 'Studies', refId: 'C', why: ENDLESS },
+  {
+    dashboard: 'tiers',
+    panel: 'Vms that fit, by constraint',
+    refId: 'B',
+    why: 'the appliance boots from memory: its boot asks the tier for nothing',
+  },
+  { dashboard: 'tiers', panel: 'Guests on tiers', refId: 'E', why: NO_RAMP },
+  { dashboard: 'tiers', panel: 'Alerts', why: NO_ALERT },
+  { dashboard: 'vm', panel: 'Pressure of I/O', why: CGROUP_1 },
+]
 
 /** The reason why a query may be empty. */
 export function reasonFor(dashboard: string, panel: string, refId: string): string | undefined {

@@ -42,15 +42,6 @@ export function wrongShape(
   return undefined
 }
 
-/** The labels that a table shows, of which no query of it has any. */
-export function lackingLabels(panel: Panel, answers: readonly (readonly Series[])[]): string[] {
-  const organize = panel.transformations?.find(({ id }) => id === 'organize')
-  const shown = Object.keys((organize?.options.indexByName as Record<string, number>) ?? {})
-  const labels = shown.filter((name) => !name.startsWith('Value'))
-  const have = new Set(answers.flat().flatMap(({ metric }) => Object.keys(metric)))
-  return labels.filter((label) => !have.has(label))
-}
-
 function legendOf({ legendFormat }: Target, metric: Record<string, string>): string {
   return (
     legendFormat?.replaceAll(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? '') ??
