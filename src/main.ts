@@ -3,6 +3,8 @@ import { Command, CommanderError, Option } from 'commander'
 import { calibrateTier } from './cli/calibrate.ts'
 import { check } from './cli/check.ts'
 import { clean } from './cli/clean.ts'
+import { rampDensity } from './cli/density.ts'
+import { addDensityOptions, densityOptions } from './cli/density-options.ts'
 import { doctor } from './cli/doctor.ts'
 import { init } from './cli/init.ts'
 import { exportJournal } from './cli/journal-export.ts'
@@ -15,6 +17,8 @@ import {
 } from './cli/options.ts'
 import { pause, resume } from './cli/pause.ts'
 import { plan } from './cli/plan.ts'
+import { predictDensity } from './cli/predict.ts'
+import { addPredictOptions, predictOptions } from './cli/predict-options.ts'
 import { runStudies } from './cli/run.ts'
 import { serve } from './cli/serve.ts'
 import { version } from './cli/version.ts'
@@ -39,6 +43,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     ending.abort(signal)
   })
 }
+
+// A service that is started again, as after an upgrade: the next kvmio adopts the vms, as it does after a kill.
+process.on('SIGUSR2', () => {
+  process.stderr.write('SIGUSR2: leaving the vms to the next kvmio\n')
+  process.exit(0)
+})
 
 process.stdout.on('error', (error) => {
   if (codeOf(error) === 'EPIPE') process.exit(0) // whoever reads it has enough, as head(1)
@@ -76,6 +86,23 @@ addServeOptions(program.command('run').description('run studies and print what t
     }
     const passed = await runStudies(options, createLog(options.log), ending.signal)
     if (!passed) process.exitCode = FAILED
+  })
+
+addPredictOptions(
+  addDensityOptions(
+    addServeOptions(
+      program
+        .command('density')
+        .description('find out by trying how many vms of a guest a tier serves, or predict it'),
+    ),
+  ),
+)
+  .argument('<tier>', 'a tier of the config')
+  .action(async (tier, flags) => {
+    if (flags.predict === true) return await predictDensity(predictOptions(tier, flags))
+    const options = densityOptions(tier, flags)
+    const measured = await rampDensity(options, createLog(options.log), ending.signal)
+    if (!measured) process.exitCode = FAILED
   })
 
 addServeOptions(

@@ -14,6 +14,7 @@ import { lackOf, needsOf } from '../host/needs.ts'
 import { readQemuVersion } from '../host/qemu.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { abandonRamps } from '../journal/ramps.ts'
 import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { HangGuard } from '../lib/hang-guard.ts'
@@ -52,6 +53,8 @@ import type {
 import type { StudyContext } from '../study/context.ts'
 import type { RunSummary, StudyEvent } from '../study/event.ts'
 import { studyHash } from '../study/identity.ts'
+import type { RampEvent, RampSummary } from '../study/ramp/event.ts'
+import { type RampTask, runRamp } from '../study/ramp/task.ts'
 import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { follow } from './active-study.ts'
 import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
@@ -180,6 +183,7 @@ export class Engine {
   async start(): Promise<UnfinishedRun[]> {
     const { state } = this.holder.current
     const unfinished = unfinishedRuns(this.journal)
+    abandonRamps(this.journal, 'ended by the end of its kvmio')
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     const vms = await this.#removeOrphans(keep)
@@ -273,6 +277,16 @@ export class Engine {
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
   }
 
+  /** Ramps the vms of a guest on one of this engine's tiers. */
+  async ramp(
+    task: RampTask,
+    tell: (event: RampEvent) => void,
+    signal: AbortSignal,
+  ): Promise<RampSummary> {
+    await this.takeOverTiers()
+    return await runRamp(task, this.#studyContext(), tell, signal)
+  }
+
   /** Measures a tier, and takes over what it came to. */
   async calibrate(
     task: CalibrationTask,
@@ -287,6 +301,7 @@ export class Engine {
       tier: (name) => this.#tiers.get(name),
       manifest: () => this.#readManifest(),
       freeSpaceFloor: () => holder.current.freeSpaceFloor,
+      devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
     }
     const result = await calibrate(task, context, tell, signal)
     this.#takeCalibration(this.#tiers.get(task.tier)!)

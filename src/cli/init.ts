@@ -31,11 +31,12 @@ export async function init({ configFile, target = configFile, force }: InitOptio
   const file = resolve(toStdout ? configFile : target)
   if (!toStdout && !force) await refuseExisting(file, target)
   const { binary } = configSchema.shape.qemu.parse({})
-  const stateDir = join(dirname(file), '.kvmio')
+  const { state, stateDir, folder } = placeOfState(file)
   const probing = await createHostProbing({ stateDir, binary, procRoot: PROC, sysRoot: SYS })
-  const places = await placesFor(dirname(file))
+  const places = await placesFor(folder, state)
   const root = process.getuid?.() === 0
   const text = firstConfig({
+    state,
     places,
     emulated: root && (await has(probing, EMULATED)),
     buses: (await those(probing, 'bus', BUSES)).slice(0, COMPARED),
@@ -51,7 +52,15 @@ export async function init({ configFile, target = configFile, force }: InitOptio
   }
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, text)
-  process.stdout.write(nextSteps(target, places))
+  process.stdout.write(nextSteps(target, state, places))
+}
+
+/** Beside the config; that of a service, which is in /etc, has its state where services have it. */
+function placeOfState(file: string): { state: string; stateDir: string; folder: string } {
+  const folder = dirname(file)
+  const state = file.startsWith('/etc/') ? '/var/lib/kvmio' : './.kvmio'
+  const stateDir = resolve(folder, state)
+  return { state, stateDir, folder: dirname(stateDir) }
 }
 
 const EMULATED = ['tier filesystem', 'tier emulate', 'filesystem ext4', 'loop devices']
@@ -84,27 +93,27 @@ async function those(
   return found.length > 0 ? found : values
 }
 
-/** A tier a disk. The disk that holds the config's folder has its images below the state directory. */
-async function placesFor(folder: string): Promise<TierPlace[]> {
+/** A tier a disk. The disk that holds the state directory's folder has its images below the state directory. */
+async function placesFor(folder: string, state: string): Promise<TierPlace[]> {
   const classes = await findStorageClasses({ procRoot: PROC, sysRoot: SYS, folder })
   const used = new Map<string, number>()
   const places = classes.map((found): TierPlace => {
     const count = (used.get(found.kind) ?? 0) + 1
     used.set(found.kind, count)
     const name = count === 1 ? found.kind : `${found.kind}-${count}`
-    return { name, ...placeOf(found, name) }
+    return { name, ...placeOf(found, `${state}/${name}`) }
   })
   // A container's overlay, a network filesystem, a disk that is nearly full: no class of storage, and yet a place.
   if (classes.some(({ holdsFolder }) => holdsFolder)) return places
-  const local = { name: 'local', directory: './.kvmio/local', what: 'What this folder lies on' }
+  const local = { name: 'local', directory: `${state}/local`, what: 'What this folder lies on' }
   return [{ ...local, usable: true }, ...places]
 }
 
-function placeOf(found: StorageClass, name: string): Omit<TierPlace, 'name'> {
+function placeOf(found: StorageClass, inState: string): Omit<TierPlace, 'name'> {
   const { filesystem, disks, mountPoint, availableBytes, holdsFolder, writable } = found
   const what = placeWords(filesystem, disks, mountPoint, availableBytes)
   return holdsFolder
-    ? { directory: `./.kvmio/${name}`, what, usable: true }
+    ? { directory: inState, what, usable: true }
     : { directory: join(mountPoint, 'kvmio'), what, usable: writable }
 }
 
@@ -115,8 +124,9 @@ async function volumeGroups(): Promise<string[]> {
   return names.split(/\s+/).filter(Boolean)
 }
 
-function nextSteps(target: string, places: readonly TierPlace[]): string {
-  const made = places.filter(({ usable, directory }) => usable && !directory.startsWith('./'))
+function nextSteps(target: string, state: string, places: readonly TierPlace[]): string {
+  const isOwn = ({ directory }: TierPlace) => directory.startsWith(`${state}/`) // made by kvmio
+  const made = places.filter((place) => place.usable && !isOwn(place))
   const flag = target === 'kvmio.yaml' ? '' : ` --config.file ${target}`
   const commands = [
     ...made.map(({ directory }) => [`mkdir ${directory}`, 'for the images of its tier']),

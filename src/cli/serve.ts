@@ -8,10 +8,12 @@ import { checkTier } from '../storage/tiers.ts'
 import { listenControl } from '../web/control.ts'
 import { CALIBRATE } from './calibrate.ts'
 import { controlHandlers, controlPath } from './control.ts'
+import { RAMP } from './density.ts'
 import { Engine } from './engine.ts'
 import { createEventLog } from './event-log.ts'
 import { keepPruning, prune } from './keeping.ts'
 import { listenWeb } from './listen.ts'
+import { VMS } from './live-vms.ts'
 import type { ServeOptions } from './options.ts'
 import { RUN } from './run.ts'
 import type { AnyWork } from './work.ts'
@@ -21,7 +23,7 @@ const TIER_CHECK_MS = 2_000
 // A study that could not go on (a tier that is gone, a full disk) is tried again after this.
 const RETRY_MS = 30_000
 // What other commands may ask of this one.
-const WORKS: readonly AnyWork[] = [RUN, CALIBRATE]
+const WORKS: readonly AnyWork[] = [RUN, CALIBRATE, RAMP, VMS]
 
 /** Serves metrics and runs the studies that have a schedule, until the signal comes. */
 export async function serve(options: ServeOptions, log: Log, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,8 @@ import { formatBytes } from '../lib/quantities.ts'
 
 /** What a first config is made from: what was found of this host. */
 export interface FirstConfigParts {
+  /** The state directory: `./.kvmio`, or an absolute path. */
+  state: string
   /** Places for directory tiers, the best first; at least one. */
   places: readonly TierPlace[]
   /** Whether a filesystem on an emulated disk can be had. */
@@ -36,7 +38,7 @@ export function firstConfig(parts: FirstConfigParts): string {
     '# Made by kvmio init from what was found on this host. Sizes and times carry their units.',
     '',
     '# Where kvmio keeps what it makes: journal, images, sockets.',
-    'state: .kvmio',
+    `state: ${parts.state.replace(/^\.\//, '')}`,
     '',
     ...discoveryLines(parts.foreignVms),
     '',

@@ -3,8 +3,11 @@ import type { Demand } from './records.ts'
 
 /** What a guest asks of a tier while it boots. */
 export interface Boot {
-  /** Device-seconds per second. */
-  demand: number
+  /**
+   * Device-seconds per second that it must have; absent where nobody says so. What a boot is seen to take is no measure of
+   * it: one that nothing slows down takes all that there is.
+   */
+  demand?: number
   /** Device-seconds of the whole boot. */
   work?: number
 }
@@ -14,7 +17,7 @@ export function bootsAtOnce(
   capacity: number,
   serving: number,
   { mean }: Pick<Demand, 'mean'>,
-  { demand }: Boot,
+  { demand }: Required<Pick<Boot, 'demand'>>,
 ): number | undefined {
   return fitting(capacity - serving * mean, demand)
 }
@@ -23,7 +26,7 @@ export function bootsAtOnce(
 export function vmsByBoot(
   capacity: number,
   { mean }: Pick<Demand, 'mean'>,
-  boot: Boot,
+  boot: Required<Pick<Boot, 'demand'>>,
 ): number | undefined {
   if (bootsAtOnce(capacity, 0, { mean }, boot) === 0) return 0
   const serving = fitting(Math.max(0, capacity - boot.demand), mean)

@@ -113,11 +113,20 @@ function otherLimits(
   capacity: number,
 ): readonly Limit[] {
   return [
-    ...limit('boot', demand && boot && vmsByBoot(capacity, demand, boot)),
+    ...limit('boot', bootLimit(demand, boot, capacity)),
     ...limit('memory', memory && fitting(memory.room, memory.each)),
     ...limit('space', space && fitting(space.room, space.each)),
     ...limit('cpu', cpu && fitting(cpu.room, cpu.each)),
   ]
+}
+
+function bootLimit(
+  demand: Demand | undefined,
+  boot: Boot | undefined,
+  capacity: number,
+): number | undefined {
+  if (!demand || boot?.demand === undefined) return undefined
+  return vmsByBoot(capacity, demand, { demand: boot.demand })
 }
 
 function limit(constraint: Constraint, vms: number | undefined): Limit[] {
@@ -138,6 +147,16 @@ function bootOf(
   vms: number | undefined,
 ): Pick<Prediction, 'boot'> {
   if (!boot || !demand || vms === undefined) return {}
-  const atOnce = bootsAtOnce(capacity, Math.max(0, vms - 1), demand, boot)
-  return { boot: { atOnce, stormSeconds: stormSeconds(capacity, vms, boot) } }
+  const serving = Math.max(0, vms - 1)
+  const atOnce =
+    boot.demand === undefined
+      ? undefined
+      : bootsAtOnce(capacity, serving, demand, { demand: boot.demand })
+  const seconds = stormSeconds(capacity, vms, boot)
+  return {
+    boot: {
+      ...(atOnce !== undefined && { atOnce }),
+      ...(seconds !== undefined && { stormSeconds: seconds }),
+    },
+  }
 }

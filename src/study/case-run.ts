@@ -10,7 +10,7 @@ import type { RunSummary } from './event.ts'
 import { type CasePlan, tiersOf } from './plan.ts'
 import { startRun } from './run.ts'
 import { systemSource } from './system-source.ts'
-import { planVms } from './vm-plans.ts'
+import { type Placement, planVms } from './vm-plans.ts'
 
 /** Runs one case once, under the lease of its tiers. Undefined when the signal came before it had begun. */
 export async function runCase(
@@ -25,16 +25,7 @@ export async function runCase(
   const tiers = [...tiersOf(point.guest), ...passedThrough(point.guest).map(({ pci }) => pci)]
   try {
     using _lease = await context.leases.acquire(tiers, `study ${studyName}`, signal)
-    const plans = planVms(studyName, point, {
-      stateDir: context.stateDir,
-      locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
-      accelerator: await context.accelerator(point.guest),
-      appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
-      packageDrive: await packageDriveOf(point, context),
-      source: await systemSource(point.guest, context, signal),
-      cgroup: context.cgroup,
-      runAs: context.runAs,
-    })
+    const plans = planVms(studyName, point, await placementOf(point, context, signal))
     const {
       id: run,
       startedAt,
@@ -58,6 +49,24 @@ export async function runCase(
   }
 }
 
+/** What the plans of a case's vms need from this host. */
+export async function placementOf(
+  point: CasePlan,
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<Placement> {
+  return {
+    stateDir: context.stateDir,
+    locate: (tier, ...drive) => openTier(tier, context).locate(...drive),
+    accelerator: await context.accelerator(point.guest),
+    appliance: point.guest.system === 'appliance' ? await context.appliance() : undefined,
+    packageDrive: await packageDriveOf(point, context),
+    source: await systemSource(point.guest, context, signal),
+    cgroup: context.cgroup,
+    runAs: context.runAs,
+  }
+}
+
 /** Only the built-in installer needs one. */
 async function packageDriveOf(
   { study: { workload } }: CasePlan,
@@ -68,7 +77,7 @@ async function packageDriveOf(
 }
 
 /** What the run's figures depend on, beside its plan. */
-async function manifestOf(guest: GuestConfig, context: StudyContext): Promise<unknown> {
+export async function manifestOf(guest: GuestConfig, context: StudyContext): Promise<unknown> {
   const names = tiersOf(guest)
   const facts = names.map(async (name) => [name, await readTierFacts(openTier(name, context))])
   const tiers = Object.fromEntries(await Promise.all(facts))

@@ -52,7 +52,10 @@ function guestProblem(guest: GuestConfig): string | undefined {
   return problem && `${problem.path.join('.')}: ${problem.message}`
 }
 
-function workloadProblem({ study, guest }: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
+export function workloadProblem({
+  study,
+  guest,
+}: Pick<CasePlan, 'study' | 'guest'>): string | undefined {
   const { workload } = study
   const [problem] = workloadProblems(workload, guest)
   return problem && `${['workload', workload.kind, ...problem.path].join('.')}: ${problem.message}`

@@ -71,6 +71,17 @@ t.test('a file that is there stays', async (t) => {
   t.equal(withoutChange(await readFile(file, 'utf8')), withoutChange(first))
 })
 
+t.test('that of a service has its state where services have it', async (t) => {
+  const folder = await folderOf(t)
+  const file = '/etc/kvmio/kvmio.yaml'
+  const { code, stdout } = await kvmio(folder, ['init', '-', '--config.file', file])
+  t.equal(code, 0)
+  const { state, tiers } = parseConfig(stdout, file)
+  t.equal(state, '/var/lib/kvmio')
+  const [first] = Object.values(tiers)
+  t.match(first?.directory, /^\/var\/lib\/kvmio\/[a-z-]+$/)
+})
+
 const notRoot =
   process.getuid?.() === 0 ? false : 'this test becomes another user, which takes root'
 

@@ -4,6 +4,7 @@ import { type FirstConfigParts, firstConfig, placeWords } from '../../src/config
 import { parseConfig } from '../../src/config/load.ts'
 
 const PARTS: FirstConfigParts = {
+  state: './.kvmio',
   places: [
     { name: 'nvme', directory: './.kvmio/nvme', what: '/: ext4 on nvme0n1', usable: true },
     {
@@ -72,6 +73,7 @@ t.test('any host has a config that is accepted', async () => {
   })
   const some = <T>(...values: T[]) => fc.subarray(values, { minLength: 1 })
   const parts = fc.record({
+    state: fc.constantFrom('./.kvmio', '/var/lib/kvmio'),
     places: fc
       .uniqueArray(place, {
         minLength: 1,

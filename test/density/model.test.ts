@@ -82,6 +82,7 @@ t.test('boots beside vms that serve', async (t) => {
   t.strictSame(by('sigma', densities), { method: 'sigma', vms: 5, bound: 'boot', headroom: 5 })
   t.strictSame(storm, { atOnce: 1, stormSeconds: 18.75 }, '5 boots of 3 s on 0.8 of the disk')
   t.equal(ask({}).boot, undefined)
+  t.strictSame(ask({ boot: { work: 3 } }).boot, { stormSeconds: 26.25 }, '7 of them, seen only')
   t.strictSame(
     ask({ boot: { demand: 0.9 } }).limits.at(-1),
     { constraint: 'boot', vms: 0 },

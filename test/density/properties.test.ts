@@ -87,7 +87,7 @@ t.test('more demand never makes more', async () => {
       const zScore = settings.zScore * factor
       neverFewer({ ...question, settings: { ...settings, zScore } }, { settings })
       if (boot) {
-        neverFewer({ ...question, boot: { ...boot, demand: boot.demand * factor } }, { boot })
+        neverFewer({ ...question, boot: { ...boot, demand: boot.demand! * factor } }, { boot })
       }
       for (const [key, room] of Object.entries({ memory, space, cpu })) {
         const dearer = room && { ...room, each: room.each * factor }

@@ -200,7 +200,7 @@ export function kvmio(home: Home, words: readonly string[]): Kvmio {
     words[0] === 'journal'
       ? [words.slice(0, 2), words.slice(2)]
       : [words.slice(0, 1), words.slice(1)]
-  const flags = ['serve', 'run'].includes(words[0] ?? '')
+  const flags = ['serve', 'run', 'calibrate', 'density'].includes(words[0] ?? '')
     ? ['--web.listen-address', '127.0.0.1:0']
     : []
   const main = join(repository, 'src/main.ts')

@@ -57,7 +57,7 @@ export class Monitor implements Live {
       engine.onEvent((event) => this.#studies.take(event)),
       engine.onSecond((second) => {
         this.#secondAt = this.#now()
-        this.#history.take(second, engine.vms(), performance.now() / 1000)
+        this.#history.take(second, engine.vms())
         this.#tell()
       }),
     ]
@@ -69,7 +69,10 @@ export class Monitor implements Live {
   }
 
   async state(): Promise<LiveState> {
-    await Promise.race([this.#refresh(), sleep(SCRAPE_WAIT_MS, undefined, { ref: false })])
+    const enough = new AbortController()
+    const limit = sleep(SCRAPE_WAIT_MS, undefined, enough).catch(() => {})
+    await Promise.race([this.#refresh(), limit])
+    enough.abort()
     return this.#state()
   }
 
@@ -148,7 +151,7 @@ export class Monitor implements Live {
       vms: vms.filter(({ drives }) => drives.some((drive) => drive.tier === name)).length,
       flow: track?.flow ?? {},
       history: track?.history ?? [],
-      capacity: tier.ratedTransactionsPerSecond,
+      ...capacityState(tier),
       targetLatency: tier.targetLatency,
       room: this.#parts.room(name),
       space: this.#parts.scrapes.space(name),
@@ -200,6 +203,31 @@ export class Monitor implements Live {
 
   #now(): number {
     return this.#parts.now?.() ?? Date.now() / 1000
+  }
+}
+
+/** A rating is a person's word; what vms write is most like random writes. */
+function capacityState({
+  ratedTransactionsPerSecond: rated,
+  calibration,
+}: Tier): Pick<TierState, 'capacity' | 'capacitySource' | 'calibration'> {
+  const writes = calibration?.classes.find((of) => of.class === 'random-write')?.capacity
+  const capacity = rated ?? writes
+  return {
+    ...(capacity !== undefined && {
+      capacity,
+      capacitySource: rated === undefined ? 'calibrated' : 'rated',
+    }),
+    ...(calibration && {
+      calibration: {
+        endedAt: calibration.endedAt,
+        classes: calibration.classes.map((of) => ({
+          class: of.class,
+          capacity: of.capacity,
+          peak: of.peak,
+        })),
+      },
+    }),
   }
 }
 

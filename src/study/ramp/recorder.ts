@@ -1,5 +1,5 @@
 import type { Demand } from '../../density/records.ts'
-import type { DriveCounts, OperationCounts, SecondRates } from '../context.ts'
+import type { DriveCounts, SecondRates } from '../context.ts'
 import type { DeviceCounts } from '../device-counts.ts'
 import { mean } from '../load-window.ts'
 import { demandOf } from './demand.ts'
@@ -22,11 +22,20 @@ export interface DeviceFigures {
   queue: number
 }
 
+/** What vms asked of the tier. */
+export interface OperationSums {
+  reads: number
+  writes: number
+  flushes: number
+}
+
 /** What a step measured while it was held. */
 export interface HoldFigures {
   /** How long it was, seconds. */
   seconds: number
   vms: VmFigures[]
+  /** Of all vms. */
+  operations: OperationSums
   /** Of one vm. */
   demand?: Demand
   /** Shares of the processors' time. */
@@ -40,7 +49,7 @@ interface VmState {
   seconds: VmSecond[]
 }
 
-interface Counts {
+interface Counts extends OperationSums {
   operations: number
   time: number
 }
@@ -53,6 +62,7 @@ export class StepRecorder {
   readonly #demand: Map<string, number>[] = []
   readonly #busy: number[] = []
   readonly #stolen: number[] = []
+  readonly #operations: OperationSums = { reads: 0, writes: 0, flushes: 0 }
   #length = 0
 
   constructor(tier: string, vms: readonly RecordedVm[]) {
@@ -70,19 +80,14 @@ export class StepRecorder {
     this.#demand.push(new Map(asked.map(({ vm, seconds }) => [vm, seconds])))
   }
 
-  /** Transactions per second of all vms together, over the last so many seconds. */
-  rate(seconds: number): number {
-    const rates = [...this.#states.values()].map(({ seconds: all }) => {
+  /** The requests of all vms that were under way, on average over the last so many seconds. */
+  queue(seconds: number): number {
+    const queues = [...this.#states.values()].map(({ seconds: all }) => {
       const last = all.slice(-seconds)
       const length = last.reduce((sum, second) => sum + second.length, 0)
-      return length === 0 ? 0 : last.reduce((sum, { operations }) => sum + operations, 0) / length
+      return length === 0 ? 0 : last.reduce((sum, { time }) => sum + time, 0) / length
     })
-    return rates.reduce((sum, rate) => sum + rate, 0)
-  }
-
-  /** The share of their time in which the processors were busy; undefined before the first reading. */
-  get busy(): number | undefined {
-    return this.#busy.length === 0 ? undefined : mean(this.#busy)
+    return queues.reduce((sum, queue) => sum + queue, 0)
   }
 
   figures(rule: { window: number; target: number }): HoldFigures {
@@ -91,11 +96,12 @@ export class StepRecorder {
       return vmFigures(name, seconds, rule, latencies)
     })
     const demand = demandOf(this.#demandSeries())
-    const { busy } = this
+    const busy = this.#busy.length === 0 ? undefined : mean(this.#busy)
     const stolen = this.#stolen.length === 0 ? undefined : mean(this.#stolen)
     return {
       seconds: this.#length,
       vms,
+      operations: this.#operations,
       ...(demand && { demand }),
       ...(busy !== undefined && { cpu: { busy, ...(stolen !== undefined && { stolen }) } }),
     }
@@ -115,6 +121,8 @@ export class StepRecorder {
       const fresh = added(latencies, before.latencies, -1)
       state.latencies = state.latencies ? added(state.latencies, fresh, 1) : fresh
     }
+    for (const kind of ['reads', 'writes', 'flushes'] as const)
+      this.#operations[kind] += counts[kind] - before.counts[kind]
     state.seconds.push({
       length: this.#length - before.at,
       operations: counts.operations - before.counts.operations,
@@ -152,11 +160,18 @@ export function deviceFigures(
 
 /** A flush is part of what was written before it. */
 function countsOf(drives: readonly DriveCounts[]): Counts {
-  const sum = (counted: readonly OperationCounts[], key: 'operations' | 'nanoseconds') =>
-    counted.reduce((total, counts) => total + counts[key], 0)
-  const transfers = drives.flatMap(({ read, write }) => [read, write])
-  const all = [...transfers, ...drives.map(({ flush }) => flush)]
-  return { operations: sum(transfers, 'operations'), time: sum(all, 'nanoseconds') / 1e9 }
+  const sum = (kind: 'read' | 'write' | 'flush', key: 'operations' | 'nanoseconds') =>
+    drives.reduce((total, drive) => total + drive[kind][key], 0)
+  const [reads, writes] = [sum('read', 'operations'), sum('write', 'operations')]
+  const nanoseconds =
+    sum('read', 'nanoseconds') + sum('write', 'nanoseconds') + sum('flush', 'nanoseconds')
+  return {
+    reads,
+    writes,
+    flushes: sum('flush', 'operations'),
+    operations: reads + writes,
+    time: nanoseconds / 1e9,
+  }
 }
 
 /** Of reads and writes; undefined where qemu keeps none. */

@@ -10,6 +10,7 @@ import { settleAfter, settleBefore } from '../host-state.ts'
 import { createImages, createShared, removeImages } from '../images.ts'
 import { mean } from '../load-window.ts'
 import { steadyState, WINDOWS } from '../statistics/steady-state.ts'
+import { hasTrend } from '../statistics/trend.ts'
 import { type HostLimits, isShort } from './host.ts'
 import { type DeviceFigures, deviceFigures, type HoldFigures, StepRecorder } from './recorder.ts'
 
@@ -37,7 +38,7 @@ export interface StepFigures extends Partial<HoldFigures> {
   device?: DeviceFigures
   /** Seconds from the first start until the last vm was at work. */
   ready?: number
-  /** Whether the vms' transactions no longer moved when they began to be judged (SNIA's test). */
+  /** Whether the vms' queue no longer moved, but by chance, when they began to be judged. */
   steady?: boolean
   /** Bytes of the host's memory that one vm took, on average. */
   memory?: number
@@ -232,13 +233,17 @@ async function settle(
   try {
     for (let waited = 0; waited < 2 * seconds; waited += round) {
       await hold(round, task, context, signal)
-      rounds.push(recorder.rate(Math.round(round)))
-      if (waited + round >= seconds && steadyState(rounds)?.steady) return true
+      rounds.push(recorder.queue(Math.round(round)))
+      if (waited + round >= seconds && isSteady(rounds)) return true
     }
     return false
   } finally {
     unsubscribe()
   }
+}
+
+function isSteady(rounds: readonly number[]): boolean {
+  return steadyState(rounds)?.steady === true || hasTrend(rounds) === false
 }
 
 /** Waits, as long as the host's memory lasts. */

@@ -1,0 +1,362 @@
+import { join } from 'node:path'
+import { passedThrough } from '../../config/passthrough.ts'
+import { placementProblem } from '../../config/placement.ts'
+import type { GuestConfig, StudyConfig } from '../../config/schema.ts'
+import { recordRamp, recordRampEnd, recordRampStep } from '../../journal/ramps.ts'
+import { KvmioError, messageOf } from '../../lib/errors.ts'
+import { formatSeconds } from '../../lib/quantities.ts'
+import { floorProblem } from '../../storage/free-space.ts'
+import { manifestOf, placementOf } from '../case-run.ts'
+import type { StudyContext } from '../context.ts'
+import { mean } from '../load-window.ts'
+import { type CasePlan, tiersOf } from '../plan.ts'
+import { casesHere } from '../runnable.ts'
+import { spaceNeeded, spaceProblem } from '../space.ts'
+import { type Placement, planVms } from '../vm-plans.ts'
+import type {
+  Learned,
+  PredictedDensity,
+  RampEvent,
+  RampStepSummary,
+  RampSummary,
+  Repetition,
+} from './event.ts'
+import {
+  type HostLimits,
+  leastRoom,
+  memoryRoom,
+  mostFitting,
+  type RampBound,
+  type Room,
+} from './host.ts'
+import { densityOf, leastMissed, nextVms, orderOf, type Tried } from './search.ts'
+import { runStep, type StepFigures, type StepSettings } from './step.ts'
+import { metTarget } from './verdict.ts'
+
+/** A ramp of the vms of a guest on a tier. */
+export interface RampTask {
+  tier: string
+  guest: { name: string; config: GuestConfig }
+  /** With the workload of its vms. */
+  study: StudyConfig
+  /** What the workload is called. */
+  workload: string
+  settings: StepSettings
+  repetitions: number
+  /** No step has more vms. */
+  max: number
+  /** Seconds. */
+  timeLimit: number
+  seed: number
+  limits: HostLimits
+  /** How many vms fit, by what was learnt from a few. */
+  predict(learned: Learned): Promise<readonly PredictedDensity[]>
+}
+
+/** The demand is learnt from no more: a prediction from as many as are predicted would be none. */
+const LEARN_VMS = 4
+/** A step that is void is tried so often. */
+const TRIES = 3
+const MAX_SOCKET_PATH = 107 // sun_path of unix(7), less its ending NUL
+/** What a step takes beside its waiting, until one has shown it. */
+const START_SECONDS = 30
+
+/**
+ * Finds out how many vms of a guest a tier serves: learns from a few what one asks, writes down what is predicted, and then
+ * tries, in each repetition in another order. Under the lease of the guest's tiers.
+ */
+export async function runRamp(
+  task: RampTask,
+  context: StudyContext,
+  tell: (event: RampEvent) => void,
+  signal: AbortSignal,
+): Promise<RampSummary> {
+  const name = studyName(task.tier)
+  using _lease = await lease(task, context, tell, signal)
+  const point = await caseOf(task, context, signal)
+  checkPaths(task, name, context)
+  try {
+    const placement = await placementOf(point, context, signal)
+    const ramp = new Ramp(task, { name, point, placement }, context, tell, signal)
+    return await ramp.run()
+  } finally {
+    context.registry.forget(name)
+  }
+}
+
+/** What a step's vms are made from. */
+interface RampPlan {
+  name: string
+  point: CasePlan
+  placement: Placement
+}
+
+/** One ramp, from its first vm to its end in the journal. */
+class Ramp {
+  readonly #task: RampTask
+  readonly #plan: RampPlan
+  readonly #context: StudyContext
+  readonly #tell: (event: RampEvent) => void
+  readonly #signal: AbortSignal
+  readonly #began = performance.now()
+  readonly #summary: RampSummary
+  /** Bytes that one vm took, as the last step had it. */
+  #memory: number | undefined
+  /** What a step took beside its settling and holding, a vm, seconds. */
+  #startSeconds = START_SECONDS
+
+  constructor(
+    task: RampTask,
+    plan: RampPlan,
+    context: StudyContext,
+    tell: (event: RampEvent) => void,
+    signal: AbortSignal,
+  ) {
+    this.#task = task
+    this.#plan = plan
+    this.#context = context
+    this.#tell = tell
+    this.#signal = signal
+    const { tier, guest, workload, seed, settings } = task
+    this.#summary = {
+      tier,
+      guest: guest.name,
+      workload,
+      target: settings.target,
+      seed,
+      learned: { vms: 0, seconds: 0 },
+      densities: [],
+      steps: [],
+      repetitions: [],
+    }
+  }
+
+  async run(): Promise<RampSummary> {
+    try {
+      await this.#predict()
+      for (let repetition = 1; repetition <= this.#task.repetitions; repetition++) {
+        const found = await this.#climb(repetition)
+        // One that the time cut short says less than those before it.
+        if (found.bound !== 'time' || repetition === 1) this.#summary.repetitions.push(found)
+        if (found.bound !== 'time') continue
+        const limit = formatSeconds(this.#task.timeLimit)
+        this.#summary.reason = `the time limit of ${limit} came in repetition ${repetition} of ${this.#task.repetitions}`
+        break
+      }
+      this.#conclude()
+    } catch (error) {
+      this.#summary.reason = this.#signal.aborted ? endedBy(this.#signal) : messageOf(error)
+      this.#end()
+      if (!this.#signal.aborted) throw error
+    }
+    return this.#summary
+  }
+
+  /** Learns from a few vms, and writes down what is predicted from that before the first step. */
+  async #predict(): Promise<void> {
+    const { tier, guest } = this.#task
+    const learned = await this.#learn()
+    const densities = await this.#task.predict(learned)
+    Object.assign(this.#summary, { learned, densities })
+    this.#summary.ramp = recordRamp(this.#context.journal, {
+      tier,
+      guest: guest.name,
+      manifest: await this.#manifest(),
+      prediction: { learned, densities },
+    })
+    this.#tell({ type: 'predicted', learned, densities })
+  }
+
+  async #learn(): Promise<Learned> {
+    const { vms: most } = await this.#room()
+    const vms = Math.min(LEARN_VMS, most)
+    if (vms === 0) return { vms, seconds: 0 }
+    this.#tell({ type: 'learning', vms })
+    const { figures } = await this.#try(0, vms)
+    const { seconds = 0, demand, operations, memory, vms: all = [] } = figures
+    return {
+      vms,
+      seconds,
+      ...(demand && { demand }),
+      ...(all.length > 0 && {
+        transactionsPerSecond: mean(all.map((vm) => vm.transactionsPerSecond)),
+      }),
+      ...(memory !== undefined && { memory }),
+      ...(operations && { operations }),
+    }
+  }
+
+  async #climb(repetition: number): Promise<Repetition> {
+    const { seed, repetitions } = this.#task
+    const order = orderOf(repetition, seed)
+    const broken = this.#summary.steps.filter(({ verdict }) => verdict === 'missed')
+    const ceiling = leastMissed(broken.map(({ vms }) => ({ vms, met: false })))
+    const tried: Tried[] = []
+    const limits = new Map<number, RampBound>()
+    for (;;) {
+      const room = await this.#room()
+      const search = { order, max: room.vms, ceiling, seed: seed + repetition }
+      const vms = nextVms(search, tried)
+      if (vms === undefined) {
+        const missed = leastMissed(tried)
+        const bound = missed === undefined ? room.bound : (limits.get(missed) ?? 'latency')
+        return { order, vms: densityOf(tried), bound }
+      }
+      if (this.#isLate(vms)) return { order, vms: densityOf(tried), bound: 'time' }
+      this.#tell({ type: 'step-started', repetition, of: repetitions, order, vms })
+      const { verdict, figures } = await this.#try(repetition, vms)
+      if (figures.limit) limits.set(vms, figures.limit)
+      tried.push({ vms, met: verdict === 'met' })
+    }
+  }
+
+  /** One step, again where it is void. A limit of the host that was exceeded makes it void too, and stands. */
+  async #try(repetition: number, vms: number): Promise<RampStepSummary> {
+    for (let tries = 1; ; tries++) {
+      const figures = await this.#step(vms)
+      const isVoid = figures.limit !== undefined || figures.reason !== undefined
+      const verdict = isVoid ? 'void' : metTarget(figures.vms ?? []) ? 'met' : 'missed'
+      const step = {
+        seq: this.#summary.steps.length + 1,
+        repetition,
+        vms,
+        verdict,
+        figures,
+      } as const
+      if (repetition > 0) this.#keep(step)
+      if (!isVoid || figures.limit) return step
+      if (tries === TRIES) {
+        throw new KvmioError(
+          `a step with ${vms} vms was void ${TRIES} times, the last time because ${figures.reason}`,
+        )
+      }
+    }
+  }
+
+  async #step(vms: number): Promise<StepFigures> {
+    const { name, point, placement } = this.#plan
+    const { tier, settings, limits } = this.#task
+    const began = performance.now()
+    const study = { ...point.study, vms }
+    const plans = planVms(name, { ...point, study }, placement)
+    const task = { tier, plans, settings, limits, hostCache: study.hostCache }
+    const figures = await runStep(task, this.#context, this.#signal)
+    this.#memory = figures.memory ?? this.#memory
+    const took = (performance.now() - began) / 1000 - settings.settle - settings.hold
+    if (figures.seconds !== undefined) this.#startSeconds = took / vms
+    return figures
+  }
+
+  #keep(step: RampStepSummary): void {
+    this.#summary.steps.push(step)
+    recordRampStep(this.#context.journal, this.#summary.ramp!, step)
+    this.#tell({ type: 'step-ended', ...step })
+  }
+
+  /** Whether a step would end after the limit. */
+  #isLate(vms: number): boolean {
+    const { settle, hold } = this.#task.settings
+    const elapsed = (performance.now() - this.#began) / 1000
+    return elapsed + this.#startSeconds * vms + settle + hold > this.#task.timeLimit
+  }
+
+  /** How many vms a step may have now that none of them runs. */
+  async #room(): Promise<Room> {
+    const { max, guest, limits } = this.#task
+    const memory = await this.#context.memory()
+    const [one, other]: [Room, Room] = [
+      { vms: max, bound: 'max' },
+      memoryRoom(memory, guest.config.memory, this.#memory, limits),
+    ]
+    const room = leastRoom([one, other])
+    const fits = (vms: number) => this.#fits(vms)
+    return leastRoom([room, { vms: await mostFitting(room.vms, fits), bound: 'space' }])
+  }
+
+  async #fits(vms: number): Promise<boolean> {
+    const { point } = this.#plan
+    const { tier, stateDir, freeSpaceFloor } = this.#context
+    const study = { ...point.study, vms }
+    const cases = [{ ...point, study }]
+    if (placementProblem(point.guest, vms, (name) => tier(name)?.config) !== undefined) return false
+    if ((await spaceProblem(cases, tier)) !== undefined) return false
+    const needs = [...spaceNeeded(cases)].flatMap(([name, bytes]) => {
+      const open = tier(name)
+      return open ? [{ tier: open, bytes }] : []
+    })
+    return (await floorProblem(needs, stateDir, freeSpaceFloor())) === undefined
+  }
+
+  async #manifest(): Promise<unknown> {
+    const { guest, study, workload, settings, repetitions, max, timeLimit, seed, limits } =
+      this.#task
+    const of = { workload, ...settings, repetitions, max, timeLimit, seed, limits }
+    const facts = (await manifestOf(guest.config, this.#context)) as object
+    return { ...facts, guest: guest.config, ramp: of, does: study.workload }
+  }
+
+  /** The least of the repetitions, by what bound that one. */
+  #conclude(): void {
+    const [first, ...rest] = this.#summary.repetitions
+    if (!first) throw new TypeError('a ramp ended without a repetition')
+    const least = rest.reduce((low, next) => (next.vms < low.vms ? next : low), first)
+    this.#summary.measured = least.vms
+    this.#summary.bound = least.bound
+    this.#end()
+  }
+
+  #end(): void {
+    const { ramp, measured, bound, reason } = this.#summary
+    if (ramp === undefined) return
+    recordRampEnd(this.#context.journal, ramp, { measured, bound, reason })
+  }
+}
+
+/** The name that the vms of a tier's ramps have in place of a study's. */
+function studyName(tier: string): string {
+  return `ramp-${tier}`
+}
+
+/** Waits for the guest's tiers, and tells for whom. */
+async function lease(
+  { guest, tier }: RampTask,
+  { leases }: StudyContext,
+  tell: (event: RampEvent) => void,
+  signal: AbortSignal,
+): Promise<Disposable> {
+  const functions = passedThrough(guest.config).map(({ pci }) => pci)
+  const tiers = [...tiersOf(guest.config), ...functions]
+  for (const name of tiers) {
+    const holder = leases.holderOf(name)
+    if (holder !== undefined) tell({ type: 'waiting', for: `tier ${name}, which ${holder} has` })
+  }
+  return await leases.acquire(tiers, `ramp of ${guest.name} on ${tier}`, signal)
+}
+
+/** The guest as a case of its own, if this host can have it. */
+async function caseOf(
+  { tier, guest, study }: RampTask,
+  context: StudyContext,
+  signal: AbortSignal,
+): Promise<CasePlan> {
+  const name = studyName(tier)
+  const [point] = await casesHere({ name, study, guest: guest.config, hash: '' }, context, signal)
+  if (!point) throw new TypeError('a ramp was planned without a case')
+  if (point.skip !== undefined) {
+    throw new KvmioError(`guest ${guest.name} on tier ${tier}: ${point.skip}`)
+  }
+  return { ...point, name: guest.name }
+}
+
+function checkPaths({ guest, max }: RampTask, name: string, { stateDir }: StudyContext): void {
+  const socket = join(stateDir, 'vms', `${name}-${guest.name}-${max}`, 'qmp-debug.sock')
+  const bytes = Buffer.byteLength(socket)
+  if (bytes <= MAX_SOCKET_PATH) return
+  throw new KvmioError(
+    `${socket}: a unix socket's path has at most ${MAX_SOCKET_PATH} bytes, this one has ${bytes}; choose a shorter "state" in the config`,
+  )
+}
+
+function endedBy({ reason }: AbortSignal): string {
+  return `ended by ${typeof reason === 'string' ? reason : 'the user'}`
+}
