@@ -88,11 +88,11 @@ export function recordRampEnd(
   )
 }
 
-/** Ends what a killed kvmio has left: its vms are gone, and a ramp is not taken up. Gives how many there were. */
-export function abandonRamps(journal: Journal, reason: string): number {
-  const open = journal.all('SELECT id FROM ramps WHERE ended_at IS NULL')
+/** Ends what a killed kvmio has left: its vms are gone, and a ramp is not taken up. Gives what they were of. */
+export function abandonRamps(journal: Journal, reason: string): Pick<RampRow, 'tier' | 'guest'>[] {
+  const open = journal.all('SELECT id, tier, guest FROM ramps WHERE ended_at IS NULL ORDER BY id')
   for (const { id } of open) recordRampEnd(journal, Number(id), { reason })
-  return open.length
+  return open.map(({ tier, guest }) => ({ tier: String(tier), guest: String(guest) }))
 }
 
 /** The newest ramp of a guest on a tier that ended well; undefined without one. */

@@ -55,7 +55,7 @@ t.test('the newest that ended well is what a tier is known by', async (t) => {
     lastRamps(journal).map(({ id }) => id),
     [newest, other],
   )
-  t.equal(abandonRamps(journal, 'kvmio was killed'), 1)
-  t.equal(abandonRamps(journal, 'again'), 0)
+  t.strictSame(abandonRamps(journal, 'kvmio was killed'), [{ tier: 'b', guest: 'x' }])
+  t.strictSame(abandonRamps(journal, 'again'), [])
   t.match(allRamps(journal).at(-1), { id: left, reason: 'kvmio was killed', endedAt: 0 })
 })

@@ -32,31 +32,3 @@ t.test('the target is where kvmio listens by default', async (t) => {
   t.strictSame(scrape_configs[0].file_sd_configs, [{ files: ['targets/*.yml'] }])
   t.strictSame(await read('prometheus/targets/local.yml'), [{ targets: ['127.0.0.1:10177'] }])
 })
-
-t.test('compose opens ports on loopback alone, and its images are pinned', async (t) => {
-  const { services } = await read('compose.yaml')
-  for (const [name, service] of Object.entries<Service>(services)) {
-    for (const port of service.ports ?? []) t.match(port, /^127\.0\.0\.1:\d+:\d+$/, name)
-    if (service.image) t.match(service.image, /:v?\d+\.\d+/, name)
-    t.notOk(service.privileged, `${name} has only the privileges that are named`)
-  }
-  t.match(services.kvmio.build.dockerfile_inline, /^FROM node:24-slim\n/)
-})
-
-interface Service {
-  ports?: string[]
-  image?: string
-  privileged?: boolean
-}
-
-t.test('the image has the programs that set-up installs', async (t) => {
-  const { services } = await read('compose.yaml')
-  const setup = await readFile(join(root, 'scripts/setup.mjs'), 'utf8')
-  const packages = [...setup.matchAll(/^ {2}\['[\w.-]+', '([\w-]+)'/gm)].map(([, name]) => name!)
-  t.ok(packages.length > 5)
-  const words = services.kvmio.build.dockerfile_inline.split(/\s+/)
-  t.strictSame(
-    packages.filter((name) => !words.includes(name)),
-    [],
-  )
-})
