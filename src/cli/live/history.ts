@@ -18,9 +18,9 @@ class Track {
   #readings: Reading[] = []
   #wasRead = false
 
-  /** Counters that began with what they count begin at 0. */
-  begin(at: number): void {
-    this.#readings.push({ transactions: 0, seconds: 0, at })
+  /** Until it is read, what began with its vm has counted nothing. */
+  assumeNone(at: number): void {
+    if (!this.#wasRead) this.#keep({ transactions: 0, seconds: 0, at })
   }
 
   /** Undefined for a second in which it was not read. */
@@ -31,8 +31,13 @@ class Track {
     this.#wasRead = true
     const last = this.#readings.at(-1)
     if (last && total.transactions < last.transactions) this.#readings = [] // it has begun again
-    this.#readings.push({ ...total, at })
-    while (at - (this.#readings[1]?.at ?? at) >= MEAN_SECONDS) this.#readings.shift()
+    this.#keep({ ...total, at })
+  }
+
+  #keep(reading: Reading): void {
+    this.#readings.push(reading)
+    while (reading.at - (this.#readings[1]?.at ?? reading.at) >= MEAN_SECONDS)
+      this.#readings.shift()
   }
 
   get history(): History {
@@ -112,13 +117,14 @@ export class LiveHistory {
     if (tracks?.pid !== vm.pid) {
       tracks = { pid: vm.pid, qemu: new Track(), group: new Track(), guest: new Track() }
       this.#vms.set(vm.name, tracks)
-      // Else a guest's first ten seconds would be fewer than its qemu's: it tells nothing before it has booted.
-      const isNew = vm.manager === 'kvmio' && !vm.adopted
-      if (isNew) for (const track of [tracks.qemu, tracks.group, tracks.guest]) track.begin(began)
     }
-    tracks.qemu.take(totals.vms.get(vm.name), at, rate)
-    tracks.group.take(totals.cgroups.get(vm.name), at, undefined)
-    tracks.guest.take(guestTotal(vm.guestDisks()), at, undefined)
+    const { qemu, group, guest } = tracks
+    // A guest tells nothing before it has booted, and its mean should be of the same ten seconds as its qemu's.
+    const isNew = vm.manager === 'kvmio' && !vm.adopted
+    if (isNew) for (const track of [qemu, group, guest]) track.assumeNone(began)
+    qemu.take(totals.vms.get(vm.name), at, rate)
+    group.take(totals.cgroups.get(vm.name), at, undefined)
+    guest.take(guestTotal(vm.guestDisks()), at, undefined)
   }
 }
 

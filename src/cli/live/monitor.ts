@@ -35,6 +35,7 @@ const SCRAPE_TIMEOUT_MS = 5_000
 // A collector that hangs costs its own verdict, not the page.
 const SCRAPE_WAIT_MS = 1_000
 const SHOWN_RUNS = 10
+const BY_NAME = new Intl.Collator('en', { numeric: true })
 // What takes longer is not only slow.
 const HANGS_MS = 3_000
 
@@ -108,7 +109,10 @@ export class Monitor implements Live {
   #state(): LiveState {
     const { holder, guard, log } = this.#engine
     const running = new Map(this.#engine.vms().map((vm) => [vm.name, vm]))
-    const known = this.#engine.knownVms().filter(({ name }) => running.has(name))
+    const known = this.#engine
+      .knownVms()
+      .filter(({ name }) => running.has(name))
+      .sort((a, b) => BY_NAME.compare(a.name, b.name))
     const at = this.#now()
     let runs: RunState[] = []
     try {

@@ -115,6 +115,27 @@ t.test('a vm at each layer', async (t) => {
   t.strictSame(qemu.history, [0, 15])
 })
 
+t.test(
+  "a guest that boots slowly: its mean is of the same ten seconds as its qemu's",
+  async (t) => {
+    const host = await watched(t)
+    const operations = { 'drive-root': { writes: 0 } }
+    let disks: GuestDisk[] = []
+    host.vms.push(fakeVm('a', { operations, guestDisks: () => disks }))
+    await host.cgroup('a', {})
+    for (let second = 0; second < 30; second++) await host.second()
+    t.equal(host.history.vm('a')?.guest.total, undefined)
+    for (let second = 1; second <= 5; second++) {
+      operations['drive-root'].writes = 40 * second
+      disks = [guestDisk(40 * second, 0)]
+      await host.second()
+    }
+    const { guest, qemu } = host.history.vm('a')!
+    t.equal(rounded(qemu.flow).mean, 20)
+    t.equal(rounded(guest.flow).mean, 20)
+  },
+)
+
 t.test('a vm that ran before: what it did then is no flow of now', async (t) => {
   const host = await watched(t)
   const operations = { 'drive-root': { writes: 5_000, writeSeconds: 100 } }

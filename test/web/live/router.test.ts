@@ -6,11 +6,12 @@ import { silentLog } from '../../../src/lib/log.ts'
 import { listen } from '../../../src/web/listen.ts'
 import { createEvents } from '../../../src/web/live/events.ts'
 import { createLiveRouter } from '../../../src/web/live/router.ts'
+import type { ProtectionNow } from '../../../src/web/protection.ts'
 import { createApp } from '../../../src/web/server.ts'
 import { fakeLive, liveState } from './states.ts'
 
 /** The web application with the pages of one state, on a free port. */
-async function serve(t: Test, telemetryPath = '/metrics') {
+async function serve(t: Test, telemetryPath = '/metrics', protection?: ProtectionNow) {
   const directory = await mkdtemp(join(tmpdir(), 'kvmio-docs-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const docs = join(directory, 'docs')
@@ -27,6 +28,7 @@ async function serve(t: Test, telemetryPath = '/metrics') {
     ready: () => undefined,
     reload: async () => {},
     log: silentLog,
+    protection,
   })
   const { url, close } = await listen(app, { address: '127.0.0.1:0' })
   t.teardown(close)
@@ -118,4 +120,19 @@ t.test('the stream of events is there', async (t) => {
   t.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8')
   t.equal(live.listeners, 1)
   ended.abort()
+})
+
+t.test('with a password, all of it asks for one', async (t) => {
+  const users = { alice: '$2b$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' }
+  const { get, live } = await serve(t, '/metrics', () => ({ headers: {}, users }))
+  const paths = [
+    '/',
+    '/live/script.mjs',
+    '/live/events',
+    '/api/v1/status',
+    '/api/v1/runs',
+    '/docs/',
+  ]
+  for (const path of paths) t.equal((await get(path)).status, 401, path)
+  t.equal(live.listeners, 0)
 })
