@@ -95,8 +95,9 @@ function stepTable(steps: readonly RampStepSummary[]): string {
   return table([...head, 'host cpu', 'verdict'], rows)
 }
 
-function notesOf({ steady, again }: RampStepSummary['figures']): string[] {
+function notesOf({ steady, again, limit }: RampStepSummary['figures']): string[] {
   return [
+    ...(limit === undefined ? [] : [limit]),
     ...(steady === false ? ['not steady'] : []),
     ...(again === undefined ? [] : [`${again} started again`]),
   ]
@@ -136,6 +137,8 @@ function verdictLines({ measured, bound, reason, repetitions, tier, guest }: Ram
   )
   if (reason !== undefined) lines.push(reason)
   if (measured === undefined) return [...lines, 'no density was measured'].join('\n')
+  if (measured === 0 && bound !== 'latency')
+    return [...lines, `what tier ${tier} serves was not found out`].join('\n')
   const least = bound === 'latency' ? '' : 'at least '
   return [...lines, `tier ${tier} serves ${least}${count(measured)} of ${guest}`].join('\n')
 }

@@ -2,7 +2,6 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type PredictOptions, prediction } from '../../src/cli/predict.ts'
-import { latency } from '../../src/cli/predict-options.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { endCalibration, recordCalibration } from '../../src/journal/calibrations.ts'
 import { Journal } from '../../src/journal/journal.ts'
@@ -124,8 +123,4 @@ t.test('what is not known, and what to do then', async (t) => {
     ['disk', { guest: 'smal' }, 'expected a guest: small or data, got "smal"; did you mean small?'],
   ]
   for (const [tier, more, message] of rows) await t.rejects(ask(tier, more), { message })
-  t.equal(latency('20ms'), 0.02)
-  t.throws(() => latency('20'), {
-    message: 'expected a duration above 0, such as 20ms, got "20"',
-  })
 })

@@ -57,7 +57,7 @@ export function claimsOf(
     {
       text: `the processors were busy for less than ${MOST_BUSY * 100} % in each step`,
       holds: judged.length > 0 && busy < MOST_BUSY,
-      found: `${(busy * 100).toFixed(0)} %`,
+      found: judged.length === 0 ? 'no step was judged' : `${(busy * 100).toFixed(0)} %`,
     },
     {
       text: `sigma lies within ${SHARE * 100} % of it`,

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import type { TierConfig } from '../../../src/config/schema.ts'
 import { calibrationsOf } from '../../../src/journal/calibrations.ts'
 import { Journal } from '../../../src/journal/journal.ts'
+import { readSpace } from '../../../src/source/mounts.ts'
 import { readSignatures } from '../../../src/source/signatures.ts'
 import {
   calibrationFile,
@@ -28,6 +29,7 @@ const MIB = 2 ** 20
 const FLOOR = 16 * MIB
 const noFio = (await missingPrograms(['fio', 'setpriv'])) ?? false
 const noDevice = noFio || (await cannotMakeDisks('wipefs'))
+const noDisks = await cannotMakeDisks()
 const noMounts = process.geteuid?.() === 0 ? false : 'needs root for mounts'
 
 const TASK: CalibrationTask = {
@@ -202,6 +204,25 @@ t.test('what fio says is told', { skip: noFio }, async (t) => {
     { message: /^calibration of tier local: fio exited with code 1:\n.*/ },
   )
   t.match(calibrationsOf(context.journal, 'local')[0]?.reason, /^fio exited with code 1/)
+})
+
+t.test('a tier that others fill meanwhile', { skip: noFio || noDisks }, async (t) => {
+  const config = { filesystem: { type: 'ext4', size: 64 * MIB } } as TierConfig
+  const open = await openTier('local', config, await stateFor(t))
+  t.teardown(() => open.close())
+  const directory = open.tier.directory!
+  const allocate = open.allocate
+  open.allocate = async (backend, bytes) => {
+    await allocate(backend, bytes)
+    const { freeBytes } = await readSpace(directory)
+    await writeFile(join(directory, 'other'), Buffer.alloc(freeBytes - 8 * MIB))
+  }
+  const context = contextOf(t, open)
+  await t.rejects(
+    calibrate(TASK, context, () => {}, new AbortController().signal),
+    { message: /^calibration of tier local: fio exited with code 1:\n.*No space left on device/s },
+  )
+  t.notOk((await readdir(directory)).some((name) => name.endsWith('.calibration')))
 })
 
 t.test('what a killed kvmio has left', async (t) => {
