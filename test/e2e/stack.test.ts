@@ -5,7 +5,6 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { missingTools } from '../../scripts/tools.mjs'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { freePort } from '../ports.ts'
 import { lacking } from '../tools.ts'
@@ -13,10 +12,13 @@ import { type Home, homeFor, nothingLeft, repository, says, start, until } from 
 
 const NODE = join(repository, 'node_modules/.bin/node')
 const NAMES = ['kvmio', 'prometheus', 'alertmanager', 'grafana'] as const
+const TEMPLATES = ['/usr/share', join(repository, '.kvmio/tools/share')].map((folder) =>
+  join(folder, 'prometheus/alertmanager/default.tmpl'),
+)
 const skip =
   (await missingPrograms(['qemu-system-x86_64'])) ||
   ['prometheus', 'prometheus-alertmanager'].map(lacking).find(Boolean) ||
-  ((await missingTools()).length > 0 && 'not all of the tools could be fetched')
+  (!TEMPLATES.some(existsSync) && "Alertmanager's templates could not be fetched")
 
 t.test('the stack comes up whole, and one SIGINT ends all of it', { skip }, async (t) => {
   const home = await homeFor(t, { tiers: {}, guests: {}, studies: {} })
