@@ -19,6 +19,9 @@ const TOOLS = {
   'prometheus-alertmanager': ['prometheus-alertmanager', 'amtool'],
 }
 
+/** Debian's Alertmanager has its templates in this folder of /usr/share, and does not start without them. */
+const TEMPLATES = 'prometheus/alertmanager'
+
 /** The packages of which a program is neither on the PATH nor unpacked. */
 export async function missingTools() {
   const missing = []
@@ -26,6 +29,8 @@ export async function missingTools() {
     const found = await Promise.all(programs.map(isThere))
     if (found.includes(false)) missing.push(name)
   }
+  const alertmanager = 'prometheus-alertmanager'
+  if (!missing.includes(alertmanager) && (await lackTemplates())) missing.push(alertmanager)
   return missing
 }
 
@@ -45,6 +50,12 @@ export async function fetchTools(packages) {
     for (const program of packages.flatMap((name) => TOOLS[name])) {
       await rename(join(work, 'tree/usr/bin', program), join(toolsDir, 'bin', program))
     }
+    const templates = join(work, 'tree/usr/share', TEMPLATES)
+    if (await isReadable(templates)) {
+      await mkdir(dirname(join(toolsDir, 'share', TEMPLATES)), { recursive: true })
+      await rm(join(toolsDir, 'share', TEMPLATES), { recursive: true, force: true })
+      await rename(templates, join(toolsDir, 'share', TEMPLATES))
+    }
   } finally {
     await rm(work, { recursive: true, force: true })
   }
@@ -59,4 +70,19 @@ async function isThere(program) {
     } catch {}
   }
   return false
+}
+
+/** Of one that was unpacked, and is not the upstream's, which has them inside. */
+async function lackTemplates() {
+  if (!(await isReadable(join(toolsDir, 'bin/prometheus-alertmanager')))) return false
+  const places = ['/usr/share', join(toolsDir, 'share')]
+  const found = await Promise.all(places.map((place) => isReadable(join(place, TEMPLATES))))
+  return !found.includes(true)
+}
+
+async function isReadable(path) {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
 }
