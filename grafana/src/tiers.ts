@@ -307,7 +307,7 @@ const table = rowsOf({
     {
       name: 'available',
       expr: `max by (${BY_TIER}) (${series(m.tierAvailable, OF)}) * on (${BY_TIER}) group_right () max by (${BY_TIER}, kind, filesystem, directory) (${series(m.tierInfo, OF)})`,
-      unit: 'count',
+      unit: 'yesNo',
     },
     { name: 'vms', expr: byTier(m.tierVms), unit: 'count' },
     { name: 'capacity used', expr: byTier(r.tiers.capacityUsed), unit: 'ratio', steps: OVER },
