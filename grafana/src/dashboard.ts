@@ -1,5 +1,6 @@
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
 import { DASHBOARDS, type DashboardName, headLinks } from './links.ts'
+import { visible } from './panels.ts'
 
 /** Anything that makes a panel. */
 interface PanelLike {
@@ -47,7 +48,7 @@ export function build(page: Page): dashboard.Dashboard {
     .refresh('30s')
     .tooltip(dashboard.DashboardCursorSync.Crosshair)
     .variables([...page.variables])
-    .annotations([...(page.annotations ?? [])])
+    .annotations((page.annotations ?? []).map(visible))
     .links(headLinks(page.name))
   let y = 0
   let id = 0

@@ -1,5 +1,5 @@
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
-import type { Link } from './panels.ts'
+import { type Link, visible } from './panels.ts'
 
 /** The dashboards, in the order in which one leads to the next. Their uids stay, since other people's links name them. */
 export const DASHBOARDS = {
@@ -14,7 +14,7 @@ export const DASHBOARDS = {
 export type DashboardName = keyof typeof DASHBOARDS
 
 /** Links at the head of a dashboard to all others, with the variables and the time range. */
-export function headLinks(from: DashboardName): dashboard.DashboardLinkBuilder[] {
+export function headLinks(from: DashboardName) {
   return Object.entries(DASHBOARDS)
     .filter(([name]) => name !== from)
     .map(([, { uid, title }]) =>
@@ -26,6 +26,7 @@ export function headLinks(from: DashboardName): dashboard.DashboardLinkBuilder[]
         .keepTime(true)
         .includeVars(true),
     )
+    .map(visible)
 }
 
 const KEPT = ['datasource', 'job']

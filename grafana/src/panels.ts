@@ -249,7 +249,7 @@ function finish<P extends Builder>(
   if (max !== undefined) panel.max(max)
   if (links.length > 0) {
     panel.dataLinks(
-      links.map(({ title, url }) => new dashboard.DashboardLinkBuilder(title).url(url)),
+      links.map(({ title, url }) => visible(new dashboard.DashboardLinkBuilder(title).url(url))),
     )
   }
   for (const [index, { expr, legend }] of queries.entries()) {
@@ -263,6 +263,21 @@ function finish<P extends Builder>(
     colour(panel, index, legend)
   }
   return panel
+}
+
+/** Left where it always was: what the SDK gives by default, newer Grafanas put into a menu. */
+export function visible<T extends { placement?: unknown }>(builder: {
+  build(): T
+}): {
+  build(): T
+} {
+  return {
+    build() {
+      const built = { ...builder.build() }
+      delete built.placement
+      return built
+    },
+  }
 }
 
 /** Gives the series of a query the colour of the word in their legend. */

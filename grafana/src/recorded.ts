@@ -51,6 +51,8 @@ export const tiers = {
   used: recorded('tier:kvmio_utilisation_ratio:rate5m', TIER),
   usedHour: recorded('tier:kvmio_utilisation_ratio:rate1h', TIER),
   busy: recorded('tier:kvmio_device_busy_ratio:rate5m', TIER),
+  /** What thin images may yet grow by. */
+  unwritten: recorded('tier:kvmio_image_unwritten_bytes:sum', TIER),
   capacity: recorded('tier:kvmio_capacity_ratio:in_force', TIER),
   capacityUsed: recorded('tier:kvmio_capacity_used_ratio:rate5m', TIER),
   capacityByClass: recorded('tier_class:kvmio_capacity_transactions_per_second:in_force', [

@@ -167,13 +167,17 @@ const operations = timeSeries({
 const space = timeSeries({
   title: 'Space, and its forecast',
   description:
-    'Space that is left on the tier, and what is left in a day if the last 6 hours go on. Worry when the forecast nears 0: a full tier fails the writes of every vm on it, and studies pause before that.',
+    'Space that is left on the tier, what is left in a day if the last 6 hours go on, and how much the thin images of the vms on it may yet grow by. Worry when the forecast nears 0, or when images may take more than is left: a full tier fails the writes of every vm on it, and studies pause before that.',
   unit: 'bytes',
   queries: [
     query(`min by (instance) (${series(m.tierSpace.available, OF)})`, 'available {{instance}}'),
     query(
       `clamp_min(min by (instance) (predict_linear(${series(m.tierSpace.available, OF)}[6h], 86400)), 0)`,
       'in a day {{instance}}',
+    ),
+    query(
+      `max by (instance) (${series(r.tiers.unwritten, OF)})`,
+      'images may yet take {{instance}}',
     ),
     query(`max by (instance) (${series(m.tierSpace.size, OF)})`, 'limit (size) {{instance}}'),
   ],

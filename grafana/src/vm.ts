@@ -264,6 +264,56 @@ const deviceLatency = timeSeries({
 
 // Between the layers.
 
+const layeredOperations = timeSeries({
+  title: 'Operations, layer upon layer',
+  description:
+    'All reads and writes at each layer, and flushes where the layer counts them. What is lost from one to the next was held back by a cache or merged; what is added is the image format’s metadata or a filesystem’s journal.',
+  unit: 'transactions',
+  empty: GONE,
+  queries: [
+    query(sumBy(one, rate(g.readsCompleted, OF), rate(g.writesCompleted, OF)), 'guest'),
+    query(
+      sumBy(one, rate(d.readsCompleted, OF), rate(d.writesCompleted, OF), rate(d.flushes, OF)),
+      'qemu',
+    ),
+    query(
+      sumBy(one, vmRate(m.vmDevice.readsCompleted), vmRate(m.vmDevice.writesCompleted)),
+      'device',
+    ),
+  ],
+})
+const layeredBytes = timeSeries({
+  title: 'Bytes, layer upon layer',
+  description:
+    'Bytes read and written at each layer. Lines that lie upon one another are direct I/O; a process line without a device line is data in the host’s page cache, which the device has still before it.',
+  unit: 'bytesPerSecond',
+  empty: GONE,
+  queries: [
+    query(sumBy(one, rate(g.readBytes, OF), rate(g.writtenBytes, OF)), 'guest'),
+    query(sumBy(one, rate(d.readBytes, OF), rate(d.writtenBytes, OF)), 'qemu'),
+    query(sumBy(one, rate(p.readBytes, VM), rate(p.writtenBytes, VM)), 'process'),
+    query(sumBy(one, vmRate(m.vmDevice.readBytes), vmRate(m.vmDevice.writtenBytes)), 'device'),
+  ],
+})
+const layeredLatency = timeSeries({
+  title: 'Latency of writes, layer upon layer',
+  description:
+    'Mean time of a write as each layer has it. The distance between two lines is spent between them: guest to qemu the bus and the processors, qemu to device the image format, the filesystem and the wait of other vms.',
+  unit: 'seconds',
+  empty: 'No write was completed in this time range.',
+  queries: [
+    query(mean(g.writeSeconds, g.writesCompleted), 'guest'),
+    query(mean(d.writeSeconds, d.writesCompleted), 'qemu'),
+    query(
+      ratio(
+        `sum(${rate(m.device.writeSeconds)} ${under})`,
+        `sum(${rate(m.device.writesCompleted)} ${under})`,
+      ),
+      'device',
+    ),
+  ],
+})
+
 const qemuAll = sumBy(
   one,
   rate(d.readsCompleted, VM),
@@ -468,6 +518,10 @@ export const vmPage: Page = {
         { height: 5, panels: [phase] },
         { height: 6, panels: [drives] },
       ],
+    },
+    {
+      title: 'All layers',
+      lines: [{ height: 9, panels: [layeredOperations, layeredBytes, layeredLatency] }],
     },
     {
       title: 'Guest',

@@ -10,26 +10,25 @@ export interface CalibrationProgress {
 
 /** Tells how a calibration goes on: what was measured line by line, and on a terminal a bar below. */
 export function createCalibrationProgress(output: NodeJS.WriteStream): CalibrationProgress {
-  let bar = ''
+  let bar: string | undefined
+  let isDrawn = false
   const clear = () => {
-    if (bar !== '') output.write('\r\x1b[K')
+    if (isDrawn) output.write('\x1b[1A\x1b[J')
+    isDrawn = false
   }
   return {
     event(event) {
-      const text = line(event)
-      if (!output.isTTY) {
-        if (text !== undefined) output.write(`${text}\n`)
-        return
-      }
       clear()
+      const text = line(event)
       if (text !== undefined) output.write(`${text}\n`)
       if (event.type === 'step') bar = barOf(event)
-      output.write(bar.slice(0, (output.columns ?? 80) - 1))
+      if (!output.isTTY || bar === undefined) return
+      output.write(`${bar.slice(0, (output.columns ?? 80) - 1)}\n`)
+      isDrawn = true
     },
     stop() {
-      if (!output.isTTY) return
       clear()
-      bar = ''
+      bar = undefined
     },
   }
 }

@@ -1,5 +1,5 @@
 import { formatBytes, formatSeconds } from '../lib/quantities.ts'
-import { capacityAtTarget } from '../study/calibration/evaluate.ts'
+import { capacityAtTarget, neighbourNotes } from '../study/calibration/evaluate.ts'
 import type { CalibrationResult, ClassResult } from '../study/calibration/records.ts'
 import { table } from './table.ts'
 
@@ -35,7 +35,7 @@ export function calibrationTable(result: CalibrationResult): string {
       : []),
   ])
   const how = `tier ${tier}, ${quick ? 'quick, ' : ''}${fio} on ${formatBytes(bytes)}`
-  const notes = classes.flatMap(notesOf)
+  const notes = [...neighbourNotes(result), ...classes.flatMap(notesOf)]
   return [how, table(head, rows), ...(notes.length === 0 ? [] : [notes.join('\n')])].join('\n\n')
 }
 

@@ -5,6 +5,7 @@ import { removeOrphanVms } from '../guest/orphans.ts'
 import { abandonCalibrations } from '../journal/calibrations.ts'
 import { Journal } from '../journal/journal.ts'
 import { lockState } from '../journal/lock.ts'
+import { abandonRamps } from '../journal/ramps.ts'
 import { recordEnd, unfinishedRuns } from '../journal/runs.ts'
 import { codeOf } from '../lib/errors.ts'
 import { findIoHierarchy, removeCgroup } from '../source/cgroup.ts'
@@ -79,7 +80,12 @@ function abandon(file: string): string[] {
       return `abandoned run ${id} (${study}, ${caseName})`
     })
     const tiers = abandonCalibrations(journal, reason)
-    return [...runs, ...tiers.map((tier) => `abandoned a calibration of tier ${tier}`)]
+    const ramps = abandonRamps(journal, reason)
+    return [
+      ...runs,
+      ...tiers.map((tier) => `abandoned a calibration of tier ${tier}`),
+      ...ramps.map(({ tier, guest }) => `abandoned a ramp of ${guest} on tier ${tier}`),
+    ]
   } finally {
     journal.close()
   }

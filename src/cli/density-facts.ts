@@ -8,7 +8,7 @@ import type { Question } from '../density/model.ts'
 import { pooled } from '../density/pooled.ts'
 import type { Constraint, DemandSource } from '../density/records.ts'
 import type { JournalReader } from '../journal/journal.ts'
-import { lastRamp } from '../journal/ramps.ts'
+import { hasDensity, lastRamp } from '../journal/ramps.ts'
 import { UsageError } from '../lib/errors.ts'
 import { readHostCpu, readMeminfo } from '../source/proc.ts'
 import { tierRoom } from '../storage/tier-room.ts'
@@ -64,7 +64,7 @@ export async function densityFacts(
 ): Promise<DensityFacts> {
   const { config, journal, live = [], procRoot } = context
   const asked = find(ask, config)
-  const capacity = tierCapacity(asked.tier)
+  const capacity = tierCapacity(ask.tier, asked.tier, journal)
   const { cpus } = await readHostCpu(procRoot)
   const past = journal ? pastDemand(journal, { ...ask, capacity, cpus }) : {}
   const stated = statedDemand(asked.guest.demand, capacity)
@@ -186,7 +186,7 @@ function measuredBy(
 ): Question['measured'] {
   const ramp = lastRamp(journal, tier, guest)
   const { target } = (ramp?.manifest as { ramp?: { target?: number } } | undefined)?.ramp ?? {}
-  if (ramp?.measured === undefined || target !== targetLatency) return undefined
+  if (!ramp || !hasDensity(ramp) || target !== targetLatency) return undefined
   const bound = BOUNDS[ramp.bound ?? '']
-  return { vms: ramp.measured, ...(bound && { bound }) }
+  return { vms: ramp.measured!, ...(bound && { bound }) }
 }

@@ -95,8 +95,9 @@ function stepTable(steps: readonly RampStepSummary[]): string {
   return table([...head, 'host cpu', 'verdict'], rows)
 }
 
-function notesOf({ steady, again }: RampStepSummary['figures']): string[] {
+function notesOf({ steady, again, limit }: RampStepSummary['figures']): string[] {
   return [
+    ...(limit === undefined ? [] : [limit]),
     ...(steady === false ? ['not steady'] : []),
     ...(again === undefined ? [] : [`${again} started again`]),
   ]

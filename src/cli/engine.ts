@@ -301,6 +301,7 @@ export class Engine {
       tier: (name) => this.#tiers.get(name),
       manifest: () => this.#readManifest(),
       freeSpaceFloor: () => holder.current.freeSpaceFloor,
+      devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
     }
     const result = await calibrate(task, context, tell, signal)
     this.#takeCalibration(this.#tiers.get(task.tier)!)

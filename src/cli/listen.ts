@@ -9,6 +9,7 @@ import type { Protection } from '../web/protection.ts'
 import { createApp } from '../web/server.ts'
 import type { Engine } from './engine.ts'
 import { Monitor } from './live/monitor.ts'
+import { Rooms } from './live/rooms.ts'
 import { ScrapeMemory } from './live/scrapes.ts'
 import { createCollect, createPage } from './page.ts'
 import { version } from './version.ts'
@@ -27,7 +28,9 @@ export async function listenWeb(
   const collectors = COLLECTOR_NAMES.filter((name) => options.collectors.has(name))
   const scrapes = new ScrapeMemory(collectors, () => Date.now() / 1000)
   const collect = createCollect(engine, scrapes)
-  const live = new Monitor(engine, { collect, scrapes, ready, room: () => undefined })
+  const rooms = new Rooms(engine)
+  const room = (tier: string) => rooms.of(tier)
+  const live = new Monitor(engine, { collect, scrapes, ready, room })
   const events = createEvents({ live, version, render: (state) => liveSections(state).text })
   const app = createApp({
     telemetryPath,

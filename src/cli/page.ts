@@ -4,6 +4,7 @@ import type { WebConfigHolder } from '../config/web-holder.ts'
 import * as m from '../metrics/catalog.ts'
 import { type Sample, sample } from '../metrics/family.ts'
 import { encodePieces, renderSamples } from '../metrics/render.ts'
+import { createDensityReading } from './density-record.ts'
 import type { Engine } from './engine.ts'
 import { deviceFilter } from './options.ts'
 import { version } from './version.ts'
@@ -31,6 +32,7 @@ export function createCollect(engine: Engine, witness?: ScrapeWitness): Collect 
   const { options, own, log } = engine
   const collectors = createCollectors().filter(({ name }) => options.collectors.has(name))
   const showsDevice = deviceFilter(options)
+  const density = createDensityReading(() => engine.holder.current, engine.journal)
   for (const { name } of collectors) own.inc(m.scrapeErrors, { collector: name }, 0)
   return async ({ collect, exclude, timeoutMs, signal }) => {
     const chosen = ({ name }: Collector) =>
@@ -47,6 +49,7 @@ export function createCollect(engine: Engine, witness?: ScrapeWitness): Collect 
       descriptors: engine.descriptors,
       images: engine.images,
       journal: engine.journal,
+      density,
       iostat: engine.iostat,
       hierarchy: engine.hierarchy,
       showsDevice,

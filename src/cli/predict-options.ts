@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { parseSeconds } from '../lib/quantities.ts'
 import { commonOptions } from './options.ts'
 import type { PredictOptions } from './predict.ts'
 
@@ -19,12 +18,6 @@ export function addPredictOptions(command: Command): Command {
 export function predictOptions(tier: string, flags: Record<string, unknown>): PredictOptions {
   const { guest, vms, target, source, json } = flags as unknown as PredictOptions
   return { ...commonOptions(flags), tier, guest, vms, target, source, json: json === true }
-}
-
-export function latency(text: string): number {
-  const seconds = parseSeconds(text)
-  if (seconds !== undefined && seconds > 0) return seconds
-  throw new InvalidArgumentError(`expected a duration above 0, such as 20ms, got "${text}"`)
 }
 
 function wholeNumber(text: string): number {

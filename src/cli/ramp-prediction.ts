@@ -1,8 +1,6 @@
-import type { Tier } from '../attribution/records.ts'
-import { carefulService, mixOf, type TierCapacity, tierService } from '../density/cost.ts'
+import { carefulService, mixOf, tierService } from '../density/cost.ts'
 import { vmMemory } from '../density/memory.ts'
 import { predict } from '../density/model.ts'
-import type { ClassCapacity, OperationClass } from '../density/records.ts'
 import type { Learned, PredictedDensity } from '../study/ramp/event.ts'
 import type { RampTask } from '../study/ramp/task.ts'
 import { densityFacts } from './density-facts.ts'
@@ -18,10 +16,14 @@ export async function predictRamp(
   const ask = { tier, guest: guest.name, target: settings.target }
   const { procRoot, sysRoot } = options
   const facts = await densityFacts(ask, { config: holder.current, journal, procRoot, sysRoot })
-  const capacity = capacityOf(engine.tiers().find(({ name }) => name === tier))
+  const { capacity } = facts
   const service =
     (operations && tierService(capacity, mixOf(operations))) ?? carefulService(capacity)
-  const each = vmMemory({ configuredBytes: guest.config.memory, takenBytes: memory })
+  const each = vmMemory({
+    configuredBytes: guest.config.memory,
+    statedBytes: guest.config.demand?.memory,
+    takenBytes: memory,
+  })
   const { densities } = predict({
     ...facts,
     ...(demand && { demand }),
@@ -33,12 +35,4 @@ export async function predictRamp(
   return densities.flatMap(({ method, vms, bound }) =>
     method === 'measured' ? [] : [{ method, vms, bound }],
   )
-}
-
-function capacityOf(tier: Tier | undefined): TierCapacity {
-  const { calibration, ratedTransactionsPerSecond: rated } = tier ?? {}
-  const classes = (calibration?.classes ?? []).map(
-    (found): ClassCapacity => ({ ...found, class: found.class as OperationClass }),
-  )
-  return { classes, ...(rated !== undefined && { rated }) }
 }

@@ -1,6 +1,7 @@
 import { cgroup } from './cgroup.ts'
 import { client } from './client.ts'
 import type { Collector } from './collector.ts'
+import { density } from './density.ts'
 import { createDiskstatsCollector } from './diskstats.ts'
 import { guest } from './guest.ts'
 import { host } from './host.ts'
@@ -29,6 +30,7 @@ export const COLLECTOR_NAMES = [
   'tier',
   'client',
   'host',
+  'density',
   'study',
 ] as const
 
@@ -47,6 +49,7 @@ export function createCollectors(): Collector[] {
     tier,
     client,
     host,
+    density,
     createStudyCollector(),
   ]
 }

@@ -11,6 +11,7 @@ import type { IoHierarchy } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
 import type { IostatReader } from '../source/iostat.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
+import type { DensityRecord } from './density.ts'
 
 /** What a collector may look at; nothing else is global. */
 export interface Scrape {
@@ -28,6 +29,8 @@ export interface Scrape {
   descriptors: Pick<ProcessReader<Descriptors>, 'of'>
   images: Pick<ImageReader, 'of'>
   journal: Journal
+  /** What the config and the journal say of density, as it was last read at a slow pace. */
+  density(): DensityRecord
   iostat?: IostatReader
   hierarchy?: IoHierarchy
   /** Whether a device is shown beside those of the tiers. */

@@ -1,5 +1,6 @@
 import type { ActiveStudy, StudyProgress } from '../attribution/records.ts'
 import type { JournalReader } from '../journal/journal.ts'
+import { OUTCOMES, type Outcome } from '../journal/runs.ts'
 import {
   blockCounts,
   firstUnfinishedRun,
@@ -47,7 +48,7 @@ export function createStudyCollector(): Collector {
       }
       return [
         ...activeSamples(studies),
-        ...countSamples(journal),
+        ...countSamples(journal, studies),
         ...[...phases.values()].flatMap(phaseSamples),
       ]
     },
@@ -108,10 +109,15 @@ function progressSamples(study: string, { done, of, planned }: StudyProgress): S
   ]
 }
 
-function countSamples(journal: JournalReader): Sample[] {
+/** Also of what has not come yet, 0: the first failure could not be seen as an increase otherwise. */
+function countSamples(journal: JournalReader, studies: readonly ActiveStudy[]): Sample[] {
+  const ended = runCounts(journal)
+  const names = new Set([...studies.map(({ name }) => name), ...ended.map(({ study }) => study)])
+  const runsOf = (name: string, outcome: Outcome) =>
+    ended.find((found) => found.study === name && found.outcome === outcome)?.runs ?? 0
   return [
-    ...runCounts(journal).map(({ study, outcome, runs }) =>
-      sample(m.study.runs, { study, outcome }, runs),
+    ...[...names].flatMap((study) =>
+      OUTCOMES.map((outcome) => sample(m.study.runs, { study, outcome }, runsOf(study, outcome))),
     ),
     ...blockCounts(journal).map(({ study, blocks }) => sample(m.study.blocks, { study }, blocks)),
   ]

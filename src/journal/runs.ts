@@ -1,7 +1,8 @@
 import { given, type Journal, type JournalReader, type Row } from './journal.ts'
 import { type LayerCount, recordCounts } from './layer-counts.ts'
 
-const OUTCOMES = ['passed', 'failed', 'abandoned', 'void'] as const
+/** How a run can end. */
+export const OUTCOMES = ['passed', 'failed', 'abandoned', 'void'] as const
 
 /** How a run ended; a void one ended well, and its figures are not those of its case. */
 export type Outcome = (typeof OUTCOMES)[number]

@@ -9,6 +9,7 @@ import { run, startDetached } from '../lib/process.ts'
 import { readMounts } from '../source/mounts.ts'
 import { type Daemon, identifyDaemon } from './daemon.ts'
 import type { DiskFiles } from './disk-record.ts'
+import { realTimePrefix } from './real-time.ts'
 
 /**
  * Keeps a block request in one piece, so that one transaction is one service. FUSE hands on 256 pages at most: under a
@@ -45,7 +46,12 @@ export async function startEmulatedDisk(
   files: DiskFiles,
   options: EmulatedDiskOptions,
 ): Promise<void> {
-  const prefix = await realTimePrefix(options.log)
+  const prefix = await realTimePrefix((error) =>
+    options.log.warn(
+      { err: error },
+      'emulated disks cannot have real-time priority; a busy host slows them',
+    ),
+  )
   await options.started('nbdkit', await startNbdkit(files, options, prefix))
   await startNbdfuse(files, options, prefix)
 }
@@ -55,24 +61,6 @@ export function socketPathProblem({ socket }: DiskFiles): string | undefined {
   const length = Buffer.byteLength(socket)
   if (length <= MAX_SOCKET_PATH) return undefined
   return `the path of its socket has ${length} bytes, and a unix socket takes ${MAX_SOCKET_PATH}; choose a shorter state directory: ${socket}`
-}
-
-/**
- * Makes the daemons run as soon as they have something to do. Beside guests that keep all processors busy, a disk of
- * 10 ms served 78 to 91 random writes/s at depth 8, with nice -20 90 to 95, and with SCHED_RR 98, as on an idle host.
- */
-async function realTimePrefix(log: Log): Promise<string[]> {
-  const prefix = ['chrt', '--rr', '1']
-  try {
-    await run('chrt', ['--rr', '1', 'true'])
-    return prefix
-  } catch (error) {
-    log.warn(
-      { err: error },
-      'emulated disks cannot have real-time priority; a busy host slows them',
-    )
-    return []
-  }
 }
 
 // nbdkit turns into a daemon itself: with --foreground it refuses every request once its parent has died. It keeps the

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import type { Engine } from '../../src/cli/engine.ts'
 import { createPage, type PageRequest } from '../../src/cli/page.ts'
 import { COLLECTOR_NAMES } from '../../src/collector/all.ts'
+import { parseConfig } from '../../src/config/load.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createOwnMetrics } from '../../src/metrics/render.ts'
 import { answering, scrapeOf, vm } from '../collector/host.ts'
@@ -30,7 +31,10 @@ async function engineOf(
     knownVms: () => vms.map((one) => ({ ...one, running: true })),
     tiers: () => [],
     activeStudies: () => [],
-    holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    holder: {
+      current: parseConfig('tiers: {}', '/kvmio.yaml'),
+      ...{ lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    },
     webHolder: more.webHolder,
   } as unknown as Engine
   const answer = createPage(engine)

@@ -2,9 +2,11 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type PredictOptions, prediction } from '../../src/cli/predict.ts'
-import { latency } from '../../src/cli/predict-options.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { endCalibration, recordCalibration } from '../../src/journal/calibrations.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { recordRamp, recordRampEnd, recordRampStep } from '../../src/journal/ramps.ts'
+import { calibrationBasis } from '../../src/study/calibration/in-force.ts'
 import { folder } from '../collector/host.ts'
 
 const DEMAND = {
@@ -31,7 +33,7 @@ async function stateWith(t: Test, demand?: Record<string, unknown>) {
   await mkdir(join(directory, 'state'))
   const ask = (tier: string, more: Partial<PredictOptions> = {}) =>
     prediction({ configFile, tier, ...more })
-  return { journalFile: join(directory, 'state/journal.sqlite'), ask }
+  return { journalFile: join(directory, 'state/journal.sqlite'), configFile, ask }
 }
 
 t.test('from what the config states', async (t) => {
@@ -70,6 +72,29 @@ t.test('what a ramp has shown', async (t) => {
   t.strictSame(await by({ target: 0.02 }), ['stated', 7, undefined, undefined], 'another target')
 })
 
+t.test('on a tier that has been calibrated', async (t) => {
+  const { ask, journalFile, configFile } = await stateWith(t, DEMAND)
+  const journal = new Journal(journalFile)
+  const { tiers } = await loadConfig(configFile)
+  const id = recordCalibration(journal, {
+    tier: 'disk',
+    manifest: { tier: calibrationBasis(tiers.disk!) },
+  })
+  const capacity = { class: 'random-write', baseLatency: 0.0125, peak: 200, residual: 0 }
+  endCalibration(journal, id, { result: { classes: [{ capacity }] } })
+  journal.close()
+  const tight = await ask('disk')
+  const { facts, prediction } = tight
+  t.strictSame(facts.service, { peak: 200, baseLatency: 0.0125 })
+  t.equal(prediction.capacity, 0.75, 'at 50 ms')
+  t.equal(facts.demand?.mean, 0.025, 'an operation costs half of what it was rated at')
+  const looser = await ask('disk', { target: 0.2 })
+  t.equal(looser.prediction.capacity, 0.9375)
+  const vms = ({ prediction }: typeof looser) =>
+    prediction.densities.find(({ method }) => method === 'sigma')!.vms!
+  t.ok(vms(looser) > vms(tight))
+})
+
 t.test('what is not known, and what to do then', async (t) => {
   const { ask } = await stateWith(t)
   const rows: [tier: string, more: Partial<PredictOptions>, message: string][] = [
@@ -98,8 +123,4 @@ t.test('what is not known, and what to do then', async (t) => {
     ['disk', { guest: 'smal' }, 'expected a guest: small or data, got "smal"; did you mean small?'],
   ]
   for (const [tier, more, message] of rows) await t.rejects(ask(tier, more), { message })
-  t.equal(latency('20ms'), 0.02)
-  t.throws(() => latency('20'), {
-    message: 'expected a duration above 0, such as 20ms, got "20"',
-  })
 })

@@ -5,6 +5,7 @@ import type { KnownVm, Tier, Vm } from '../../src/attribution/records.ts'
 import type { Engine } from '../../src/cli/engine.ts'
 import { createPage } from '../../src/cli/page.ts'
 import { COLLECTOR_NAMES } from '../../src/collector/all.ts'
+import { parseConfig } from '../../src/config/load.ts'
 import { HangGuard } from '../../src/lib/hang-guard.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { samplerErrors } from '../../src/metrics/catalog.ts'
@@ -56,7 +57,10 @@ export async function renderPage(
     knownVms: () => known,
     tiers: () => tiers,
     activeStudies: () => [],
-    holder: { lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    holder: {
+      current: parseConfig('tiers: {}', '/kvmio.yaml'),
+      ...{ lastReloadSuccessful: true, lastReloadTime: 1795409700 },
+    },
     webHolder: host.webHolder,
     guard: new HangGuard(),
     ...{ memory: unread, descriptors: unread, images: unread },

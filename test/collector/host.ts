@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import type { Drive, GuestDisk, Vm } from '../../src/attribution/records.ts'
 import type { Scrape } from '../../src/collector/collector.ts'
+import type { DensityRecord } from '../../src/collector/density.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { HangGuard } from '../../src/lib/hang-guard.ts'
 import type { Family, Sample } from '../../src/metrics/family.ts'
@@ -43,6 +44,12 @@ export async function hostWith(t: Test, files: Readonly<Record<string, string>>)
   return directory
 }
 
+/** The config's defaults, and nothing known of any guest. */
+export const NO_DENSITY: DensityRecord = {
+  settings: { zScore: 1.645, utilisationCap: 0.7, cpuCap: 0.8, memoryReserve: 2 ** 30 },
+  ...{ guests: [], demands: [], ramps: [] },
+}
+
 /** Of the recorded host, without vms, tiers and studies. */
 export async function scrapeOf(
   t: Test,
@@ -60,6 +67,7 @@ export async function scrapeOf(
     studies: [],
     journal: parts.journal ?? (await emptyJournal(t)),
     sampler,
+    density: () => NO_DENSITY,
     guard: new HangGuard(),
     memory: { of: () => undefined },
     descriptors: { of: () => undefined },

@@ -5,6 +5,7 @@ import t from 'tap'
 import type { KnownVm } from '../../src/attribution/records.ts'
 import { COLLECTOR_NAMES, createCollectors } from '../../src/collector/all.ts'
 import { collectAll } from '../../src/collector/collector.ts'
+import type { DensityRecord } from '../../src/collector/density.ts'
 import { recordEnd, recordStart } from '../../src/journal/runs.ts'
 import { endBlock, openBlock, recordStudy } from '../../src/journal/studies.ts'
 import { vmPhases } from '../../src/journal/vms.ts'
@@ -21,6 +22,7 @@ import {
   emptyJournal,
   folder,
   hostWith,
+  NO_DENSITY,
   recordedBalloon,
   recordedBlockstats,
   recordedGuestDisks,
@@ -150,6 +152,7 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
       { name: 'resting', paused: 'space', progress: { done: 1, of: 4 } },
     ],
     journal: await someRuns(t),
+    density: () => RAMPED,
     iostat: await recordedIostat(),
     showsDevice: (name) => !name.startsWith('zram'),
   })
@@ -163,6 +166,32 @@ async function recordedPage(t: Parameters<typeof scrapeOf>[0]): Promise<string> 
       /(image="\/srv\/local\/root.raw",format="raw"),.*/g,
       '$1,filesystem="ext4",mountpoint="/",device="vda"} 1',
     ) // likewise
+}
+
+/** A guest that has been ramped on a tier, and whose demand the config states too. */
+const RAMPED: DensityRecord = {
+  ...NO_DENSITY,
+  guests: [{ guest: 'student', memoryBytes: 320 * 2 ** 20 }],
+  demands: [
+    {
+      ...{ tier: 'local', guest: 'student', source: 'stated' },
+      ...{ mean: 0.05, sigma: 0.1, correlation: 0 },
+    },
+    {
+      ...{ tier: 'local', guest: 'student', source: 'journal' },
+      ...{ mean: 0.04, sigma: 0.04, correlation: 0.125 },
+    },
+  ],
+  ramps: [
+    {
+      ...{ tier: 'local', guest: 'student', measured: 8 },
+      predicted: [
+        { method: 'paper', vms: 25 },
+        { method: 'capped', vms: 17 },
+        { method: 'sigma', vms: 9 },
+      ],
+    },
+  ],
 }
 
 async function twoTiers(t: Parameters<typeof scrapeOf>[0]) {

@@ -105,7 +105,12 @@ t.test('what failed has outcomes and no durations', async (t) => {
   }
   const samples = await collect()
   t.strictSame(valuesOf(samples, m.runPhaseDuration), {})
-  t.strictSame(valuesOf(samples, m.study.runs), { 'demo abandoned': 1, 'demo failed': 2 })
+  t.strictSame(valuesOf(samples, m.study.runs), {
+    'demo passed': 0,
+    'demo failed': 2,
+    'demo abandoned': 1,
+    'demo void': 0,
+  })
   t.strictSame(valuesOf(samples, m.study.blocks), {})
   endBlock(
     journal,
@@ -129,6 +134,7 @@ t.test('studies that go on now', async (t) => {
   ]
   const samples = await createStudyCollector().collect(await scrapeOf(t, { journal, studies }))
   t.strictSame(valuesOf(samples, m.study.running), { demo: 1, resting: 0, endless: 0, full: 0 })
+  t.equal(valuesOf(samples, m.study.runs)['resting failed'], 0, 'before the first has failed')
   t.strictSame(valuesOf(samples, m.study.planned), { demo: 24 }, 'of one with an end')
   t.strictSame(valuesOf(samples, m.study.progress), { demo: 0.25, endless: 0.25 })
   t.strictSame(valuesOf(samples, m.study.paused), {

@@ -108,7 +108,9 @@ const IN_GRAFANA_10 = {
 }
 
 t.test('they use what Grafana 10 has', async (t) => {
-  for (const [name, { panels, schemaVersion }] of await readDashboards()) {
+  for (const [name, dashboard] of await readDashboards()) {
+    const { panels, schemaVersion } = dashboard
+    t.notMatch(JSON.stringify(dashboard), '"placement":"inControlsMenu"', 'nothing hides in a menu')
     t.equal(schemaVersion, 39, `${name}: the schema of Grafana 10 and 11, which later ones migrate`)
     for (const { title, type, transformations = [], fieldConfig } of panels) {
       t.ok(IN_GRAFANA_10.panels.includes(type), `${name}: ${title} is a ${type}`)

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { others } from '../../grafana/src/others.ts'
 import { allRecorded } from '../../grafana/src/recorded.ts'
+import { MEANINGS, meaningOf } from '../../grafana/src/style.ts'
 import { catalog } from '../../src/metrics/catalog.ts'
 import { readRules } from '../prometheus/rules.ts'
 import { type Dashboard, readDashboards } from './dashboards.ts'
@@ -80,6 +81,50 @@ t.test('they are reached from one another', async (t) => {
         t.ok(own.includes(kept!), `${name}: ${url}: has the variable ${kept} to keep`)
     }
   }
+})
+
+t.test('one leads to the next', async (t) => {
+  for (const [from, to] of [
+    ['fleet', 'tiers'],
+    ['tiers', 'device'],
+    ['tiers', 'vm'],
+    ['device', 'vm'],
+    ['vm', 'device'],
+    ['vm', 'study'],
+    ['vm', 'tiers'],
+    ['study', 'vm'],
+  ]) {
+    const [, { panels }] = dashboards.find(([name]) => name === `${from}.json`)!
+    const urls = panels.flatMap(({ fieldConfig }) => dataLinks(fieldConfig)).map(({ url }) => url)
+    t.ok(
+      urls.some((url) => url.startsWith(`/d/kvmio-${to}?`)),
+      `from a value of ${from} to ${to}`,
+    )
+  }
+})
+
+t.test('a word in a legend has one colour', async (t) => {
+  const colours = new Map<string, Set<unknown>>()
+  for (const [, { panels }] of dashboards) {
+    for (const { targets = [], fieldConfig } of panels) {
+      for (const { refId, legendFormat = '' } of targets) {
+        const meaning = meaningOf(legendFormat)
+        if (meaning === undefined) continue
+        const override = fieldConfig?.overrides.find(({ matcher }) => matcher.options === refId)
+        const { value } = override?.properties.find(({ id }) => id === 'color') ?? {}
+        colours.set(meaning, (colours.get(meaning) ?? new Set()).add(JSON.stringify(value)))
+      }
+    }
+  }
+  for (const word of ['read', 'write', 'flush', 'guest', 'qemu', 'process', 'device', 'target'])
+    t.ok(colours.has(word), `${word} is drawn`)
+  for (const [word, values] of colours) {
+    const { colour } = MEANINGS[word]!
+    t.strictSame([...values], [JSON.stringify({ mode: 'fixed', fixedColor: colour })], word)
+  }
+  t.throws(() => meaningOf('read of {{device}} by guest'), {
+    message: 'legend "read of {{device}} by guest" has two colours: read, guest',
+  })
 })
 
 t.test('what is wrong would be found', async (t) => {

@@ -29,7 +29,7 @@ export const DISK = { name: 'vdb', path: '/dev/disk/by-id/virtio-disk' }
 export const SPARE = { pci: '0000:01:00.0', disk: 'nvme0n1' }
 
 const TELL_MS = 20_000
-const MKFS_MS = 300_000
+const PATIENCE_MS = 300_000
 
 /** Where a part's output goes. */
 export const OUTPUT = process.env.LAB_OUTPUT ?? '/var/tmp/output'
@@ -39,7 +39,7 @@ export async function mountDisk(t: Test, place: string): Promise<void> {
   await mkdir(place, { recursive: true })
   // Little that is still to be written when the test begins: the disk is slow.
   const small = ['-N', '1024', '-J', 'size=4', '-E', 'lazy_itable_init=0,lazy_journal_init=0']
-  await run('mkfs.ext4', ['-q', ...small, DISK.path], { timeoutMs: MKFS_MS })
+  await run('mkfs.ext4', ['-q', ...small, DISK.path], { timeoutMs: PATIENCE_MS })
   await run('mount', [DISK.path, place])
   t.teardown(async () => {
     await run('umount', [place])
@@ -60,6 +60,8 @@ export async function labHome(t: Test, config: ConfigText): Promise<Home> {
 
 /** Spares its kvmio the trial. */
 export async function guestsBootHere(home: Home): Promise<void> {
+  // The first start of qemu has the whole of it read and translated; kvmio does not wait that long for its version.
+  await run('qemu-system-x86_64', ['--version'], { timeoutMs: PATIENCE_MS })
   const journal = new Journal(join(home.state, 'journal.sqlite'))
   const fingerprint = await kvmFingerprint('/proc', await readQemuVersion('qemu-system-x86_64'))
   setHostVerdict(journal, 'kvm', fingerprint, { boots: true, reason: 'the lab has nested SVM' })

@@ -8,7 +8,7 @@ const KEPT_SECONDS = 60
 const MEAN_SECONDS = 10
 
 interface Reading extends Total {
-  /** Seconds of a monotonic clock. */
+  /** Seconds since the first. */
   at: number
 }
 
@@ -18,9 +18,9 @@ class Track {
   #readings: Reading[] = []
   #wasRead = false
 
-  /** Counters that began with what they count begin at 0. */
-  begin(at: number): void {
-    this.#readings.push({ transactions: 0, seconds: 0, at })
+  /** Until it is read, what began with its vm has counted nothing. */
+  assumeNone(at: number): void {
+    if (!this.#wasRead) this.#keep({ transactions: 0, seconds: 0, at })
   }
 
   /** Undefined for a second in which it was not read. */
@@ -31,8 +31,13 @@ class Track {
     this.#wasRead = true
     const last = this.#readings.at(-1)
     if (last && total.transactions < last.transactions) this.#readings = [] // it has begun again
-    this.#readings.push({ ...total, at })
-    while (at - (this.#readings[1]?.at ?? at) >= MEAN_SECONDS) this.#readings.shift()
+    this.#keep({ ...total, at })
+  }
+
+  #keep(reading: Reading): void {
+    this.#readings.push(reading)
+    while (reading.at - (this.#readings[1]?.at ?? reading.at) >= MEAN_SECONDS)
+      this.#readings.shift()
   }
 
   get history(): History {
@@ -69,13 +74,15 @@ interface VmTracks {
 export class LiveHistory {
   readonly #devices = new Map<string, Track>()
   readonly #vms = new Map<string, VmTracks>()
+  #now = 0
 
-  /** `at`: seconds of a monotonic clock. */
-  take({ devices, vms: rates, totals }: Second, vms: readonly Vm[], at: number): void {
+  take({ seconds, devices, vms: rates, totals }: Second, vms: readonly Vm[]): void {
+    this.#now += seconds
+    const at = this.#now
     this.#takeDevices(devices, totals.devices, at)
     const names = new Set(vms.map(({ name }) => name))
     for (const name of this.#vms.keys()) if (!names.has(name)) this.#vms.delete(name)
-    for (const vm of vms) this.#takeVm(vm, rates.get(vm.name), totals, at)
+    for (const vm of vms) this.#takeVm(vm, rates.get(vm.name), totals, { at, began: at - seconds })
   }
 
   device(name: string): Pick<Track, 'flow' | 'history'> | undefined {
@@ -100,18 +107,24 @@ export class LiveHistory {
     for (const [name, track] of this.#devices) track.take(totals.get(name), at, rates.get(name))
   }
 
-  #takeVm(vm: Vm, rate: number | undefined, totals: Totals, at: number): void {
+  #takeVm(
+    vm: Vm,
+    rate: number | undefined,
+    totals: Totals,
+    { at, began }: { at: number; began: number },
+  ): void {
     let tracks = this.#vms.get(vm.name)
     if (tracks?.pid !== vm.pid) {
       tracks = { pid: vm.pid, qemu: new Track(), group: new Track(), guest: new Track() }
       this.#vms.set(vm.name, tracks)
-      // Else a guest's first ten seconds would be fewer than its qemu's: it tells nothing before it has booted.
-      const isNew = vm.manager === 'kvmio' && !vm.adopted
-      if (isNew) for (const track of [tracks.qemu, tracks.group, tracks.guest]) track.begin(at)
     }
-    tracks.qemu.take(totals.vms.get(vm.name), at, rate)
-    tracks.group.take(totals.cgroups.get(vm.name), at, undefined)
-    tracks.guest.take(guestTotal(vm.guestDisks()), at, undefined)
+    const { qemu, group, guest } = tracks
+    // A guest tells nothing before it has booted, and its mean should be of the same ten seconds as its qemu's.
+    const isNew = vm.manager === 'kvmio' && !vm.adopted
+    if (isNew) for (const track of [qemu, group, guest]) track.assumeNone(began)
+    qemu.take(totals.vms.get(vm.name), at, rate)
+    group.take(totals.cgroups.get(vm.name), at, undefined)
+    guest.take(guestTotal(vm.guestDisks()), at, undefined)
   }
 }
 

@@ -35,6 +35,7 @@ const SCRAPE_TIMEOUT_MS = 5_000
 // A collector that hangs costs its own verdict, not the page.
 const SCRAPE_WAIT_MS = 1_000
 const SHOWN_RUNS = 10
+const BY_NAME = new Intl.Collator('en', { numeric: true })
 // What takes longer is not only slow.
 const HANGS_MS = 3_000
 
@@ -57,7 +58,7 @@ export class Monitor implements Live {
       engine.onEvent((event) => this.#studies.take(event)),
       engine.onSecond((second) => {
         this.#secondAt = this.#now()
-        this.#history.take(second, engine.vms(), performance.now() / 1000)
+        this.#history.take(second, engine.vms())
         this.#tell()
       }),
     ]
@@ -69,7 +70,10 @@ export class Monitor implements Live {
   }
 
   async state(): Promise<LiveState> {
-    await Promise.race([this.#refresh(), sleep(SCRAPE_WAIT_MS, undefined, { ref: false })])
+    const enough = new AbortController()
+    const limit = sleep(SCRAPE_WAIT_MS, undefined, enough).catch(() => {})
+    await Promise.race([this.#refresh(), limit])
+    enough.abort()
     return this.#state()
   }
 
@@ -105,7 +109,10 @@ export class Monitor implements Live {
   #state(): LiveState {
     const { holder, guard, log } = this.#engine
     const running = new Map(this.#engine.vms().map((vm) => [vm.name, vm]))
-    const known = this.#engine.knownVms().filter(({ name }) => running.has(name))
+    const known = this.#engine
+      .knownVms()
+      .filter(({ name }) => running.has(name))
+      .sort((a, b) => BY_NAME.compare(a.name, b.name))
     const at = this.#now()
     let runs: RunState[] = []
     try {
@@ -148,7 +155,7 @@ export class Monitor implements Live {
       vms: vms.filter(({ drives }) => drives.some((drive) => drive.tier === name)).length,
       flow: track?.flow ?? {},
       history: track?.history ?? [],
-      capacity: tier.ratedTransactionsPerSecond,
+      ...capacityState(tier),
       targetLatency: tier.targetLatency,
       room: this.#parts.room(name),
       space: this.#parts.scrapes.space(name),
@@ -200,6 +207,31 @@ export class Monitor implements Live {
 
   #now(): number {
     return this.#parts.now?.() ?? Date.now() / 1000
+  }
+}
+
+/** A rating is a person's word; what vms write is most like random writes. */
+function capacityState({
+  ratedTransactionsPerSecond: rated,
+  calibration,
+}: Tier): Pick<TierState, 'capacity' | 'capacitySource' | 'calibration'> {
+  const writes = calibration?.classes.find((of) => of.class === 'random-write')?.capacity
+  const capacity = rated ?? writes
+  return {
+    ...(capacity !== undefined && {
+      capacity,
+      capacitySource: rated === undefined ? 'calibrated' : 'rated',
+    }),
+    ...(calibration && {
+      calibration: {
+        endedAt: calibration.endedAt,
+        classes: calibration.classes.map((of) => ({
+          class: of.class,
+          capacity: of.capacity,
+          peak: of.peak,
+        })),
+      },
+    }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { KvmioError } from '../../lib/errors.ts'
 import { run } from '../../lib/process.ts'
+import { realTimePrefix } from '../real-time.ts'
 import { type FioOutput, parseFioOutput } from './fio-output.ts'
 
 // What a disk that serves one request in a second may still have to end.
@@ -8,14 +9,18 @@ const GRACE_SECONDS = 60
 /** What a calibration needs of the host's programs. */
 export const FIO_PROGRAMS = ['fio', 'setpriv']
 
-/** Runs one job of fio to its end. It dies with kvmio: what it works on is to be removed then. */
+/**
+ * Runs one job of fio to its end. It dies with kvmio: what it works on is to be removed then. On a busy host it has
+ * real-time priority, or it would measure how long it waits for a processor.
+ */
 export async function runFio(
   args: readonly string[],
   { limitSeconds, signal }: { limitSeconds: number; signal: AbortSignal },
 ): Promise<FioOutput> {
-  const text = await run('setpriv', ['--pdeathsig', 'KILL', 'fio', ...args], {
+  const prefix = await realTimePrefix(() => {})
+  const text = await run('setpriv', ['--pdeathsig', 'KILL', ...prefix, 'fio', ...args], {
     name: 'fio',
-    timeoutMs: (limitSeconds + GRACE_SECONDS) * 1000,
+    timeoutMs: Math.ceil((limitSeconds + GRACE_SECONDS) * 1000),
     signal,
   })
   signal.throwIfAborted()

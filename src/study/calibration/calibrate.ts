@@ -11,6 +11,9 @@ import { makePlace, refusalOf, removeCalibrationFiles } from '../../storage/cali
 import type { Leases } from '../../storage/lease.ts'
 import { missingPrograms } from '../../storage/programs.ts'
 import type { OpenTier } from '../../storage/tiers.ts'
+import type { DeviceCounts } from '../device-counts.ts'
+import { quietWindow } from '../neighbours.ts'
+import { FULL, QUICK, stepsOf } from './effort.ts'
 import { calibrationBasis } from './in-force.ts'
 import type {
   CalibrationEvent,
@@ -18,7 +21,7 @@ import type {
   CalibrationTask,
   ClassResult,
 } from './records.ts'
-import { FULL, layOut, measureClass, QUICK, stepsOf } from './sweep.ts'
+import { layOut, measureClass } from './sweep.ts'
 
 /** The parts that a calibration runs on. */
 export interface CalibrationContext {
@@ -29,6 +32,8 @@ export interface CalibrationContext {
   manifest(): Promise<object>
   /** What is to stay free on the filesystems of this host, bytes. */
   freeSpaceFloor(): number
+  /** The counters of this host's block devices. */
+  devices(): Promise<DeviceCounts[]>
 }
 
 /** Measures a tier with fio, once nobody else has it. What does not end well is in the journal, and never in force. */
@@ -113,13 +118,19 @@ function limitReached(
 async function measureTier(
   { tier, classes, quick }: CalibrationTask,
   open: OpenTier,
-  { freeSpaceFloor }: CalibrationContext,
+  { freeSpaceFloor, devices }: CalibrationContext,
   tell: (event: CalibrationEvent) => void,
   signal: AbortSignal,
   done: ClassResult[],
 ): Promise<CalibrationResult> {
   const effort = quick ? QUICK : FULL
-  const { targetLatency } = open.tier
+  const { targetLatency, device } = open.tier
+  const watched = device === undefined ? [] : [device]
+  const quiet = await quietWindow(watched, effort.quietSeconds, devices, signal)
+  const [others] = Object.entries(quiet).map(([device, transactionsPerSecond]) => ({
+    device,
+    transactionsPerSecond,
+  }))
   const place = await makePlace(open, effort.bytes, freeSpaceFloor())
   try {
     const { path, bytes } = place
@@ -148,7 +159,8 @@ async function measureTier(
       done.push(result)
       tell({ type: 'class', result })
     }
-    return { tier, fio: version, quick, path, bytes: target.bytes, targetLatency, classes: done }
+    const about = { tier, fio: version, quick, path, bytes: target.bytes, targetLatency }
+    return { ...about, ...(others && { others }), classes: done }
   } finally {
     await place.release()
   }

@@ -2,13 +2,15 @@ import { capacityAt, depthAt, fitLine, latencyAt, latencyOf } from '../../densit
 import type { ClassCapacity, OperationClass } from '../../density/records.ts'
 import { KvmioError } from '../../lib/errors.ts'
 import { isSequential, PATTERNS } from './classes.ts'
-import type { MeasuredPoint, SearchResult } from './records.ts'
+import type { CalibrationResult, MeasuredPoint, SearchResult } from './records.ts'
 
 /** A line that misses a point by more is none. */
 const BENT = 0.2
 const DRIFT = 0.1
 const LITTLE = 0.15
 const SEARCH = 0.15
+/** What others may do, as a share of the least peak. */
+const NEIGHBOURS = 0.05
 
 /** What the points of a class say of a tier. Where they are on no line, what was seen stands for it. */
 export function capacityOf(
@@ -52,6 +54,16 @@ export function searchNotes(capacity: ClassCapacity, search: SearchResult): stri
 /** What the line has for the depth that fio found. */
 export function expectedRate(capacity: ClassCapacity, depth: number): number {
   return depth / latencyAt(capacity, depth)
+}
+
+/** What is to be known of a whole calibration. */
+export function neighbourNotes({ others, classes }: CalibrationResult): string[] {
+  const lowest = Math.min(...classes.map(({ capacity }) => capacity.peak))
+  if (!others || others.transactionsPerSecond <= lowest * NEIGHBOURS) return []
+  const { device, transactionsPerSecond } = others
+  return [
+    `device ${device} did ${transactionsPerSecond.toFixed(1)} transactions/s of others before it began: what was measured is what they left`,
+  ]
 }
 
 /** Of a tier without a target latency it is not known. */

@@ -22,6 +22,8 @@ export interface CalibrationResult {
   bytes: number
   /** The tier's at that time, seconds. */
   targetLatency?: number
+  /** What others did on the device under the tier before it began, transactions per second; absent where that is not known. */
+  others?: { device: string; transactionsPerSecond: number }
   classes: ClassResult[]
 }
 

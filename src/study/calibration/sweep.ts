@@ -1,53 +1,20 @@
-import { depthAt, latencyOf } from '../../density/fit.ts'
-import type { ClassCapacity, OperationClass } from '../../density/records.ts'
+import { latencyOf } from '../../density/fit.ts'
+import type { OperationClass } from '../../density/records.ts'
 import { runFio } from '../../storage/calibration/fio.ts'
 import {
   LAYOUT_DEPTH,
   layoutArgs,
   type Pattern,
   pointArgs,
-  searchArgs,
   type Target,
 } from '../../storage/calibration/fio-job.ts'
 import type { FioOutput } from '../../storage/calibration/fio-output.ts'
-import { PATTERNS, SEARCHED } from './classes.ts'
-import { capacityOf, expectedRate, searchNotes } from './evaluate.ts'
-import type { ClassResult, MeasuredPoint, SearchResult } from './records.ts'
+import { PATTERNS } from './classes.ts'
+import type { Effort } from './effort.ts'
+import { capacityOf, searchNotes } from './evaluate.ts'
+import type { ClassResult, MeasuredPoint } from './records.ts'
+import { searchFor } from './search.ts'
 import { unsteadiness } from './steady.ts'
-
-/** How thoroughly a tier is measured. */
-export interface Effort {
-  /** Of what fio works on, at the most. */
-  bytes: number
-  depths: readonly number[]
-  rampSeconds: number
-  steadySeconds: number
-  limitSeconds: number
-  /** How often a point that is not steady is measured again. */
-  repeats: number
-  /** Whether the first depth is measured again at the end, and fio looks for the target latency. */
-  checks: boolean
-}
-
-export const FULL: Effort = {
-  bytes: 2 ** 30,
-  depths: [1, 2, 4, 8, 16, 32],
-  rampSeconds: 1,
-  steadySeconds: 5,
-  limitSeconds: 20,
-  repeats: 1,
-  checks: true,
-}
-
-export const QUICK: Effort = {
-  bytes: 64 * 2 ** 20,
-  depths: [1, 4, 16],
-  rampSeconds: 0.5,
-  steadySeconds: 2,
-  limitSeconds: 6,
-  repeats: 0,
-  checks: false,
-}
 
 /** Deeper than the last depth only while that still brings more. */
 const GAIN = 1.1
@@ -57,13 +24,6 @@ const LAYOUT_BYTES = 512 * 1024
 const LAYOUT_SECONDS = 60
 /** What may not have ended when time was up: the requests that fio had under way. */
 const LAYOUT_SLACK_BYTES = LAYOUT_DEPTH * LAYOUT_BYTES
-
-/** Operations in a window of fio's search, and how many windows it may take. */
-const WINDOW_OPERATIONS = 100
-const WINDOWS = 40
-
-/** About how long fio takes to start and to end, seconds. */
-const OVERHEAD_SECONDS = 0.4
 
 export interface Measuring {
   target: Target
@@ -118,18 +78,6 @@ export async function measureClass(
   }
 }
 
-/** How many steps a class has, as far as is known before, and about how many seconds one takes. */
-export function stepsOf(
-  name: OperationClass,
-  { depths, checks, rampSeconds, steadySeconds }: Effort,
-  targetLatency: number | undefined,
-): { steps: number; seconds: number } {
-  const points = depths.length + (checks ? 1 : 0)
-  const searches = checks && targetLatency !== undefined && SEARCHED.has(name) ? 1 : 0
-  const each = rampSeconds + steadySeconds + OVERHEAD_SECONDS
-  return { steps: points + searches, seconds: each }
-}
-
 /** The next depth while the last one still brought more. */
 export function nextDepth(
   points: readonly Pick<MeasuredPoint, 'depth' | 'operationsPerSecond'>[],
@@ -171,22 +119,4 @@ export function pointOf(output: FioOutput, { blockBytes }: Pattern, depth: numbe
     ...(p99 !== undefined && { p99 }),
     ...(unsteady !== undefined && { unsteady }),
   }
-}
-
-async function searchFor(
-  name: OperationClass,
-  capacity: ClassCapacity,
-  { effort, target, targetLatency, signal, onStep }: Measuring,
-): Promise<SearchResult | undefined> {
-  if (!effort.checks || targetLatency === undefined || !SEARCHED.has(name)) return undefined
-  if (targetLatency <= capacity.baseLatency) return undefined // not even one at a time keeps it
-  onStep(undefined)
-  const windowSeconds = Math.max(0.5, WINDOW_OPERATIONS / capacity.peak)
-  const limitSeconds = Math.ceil(WINDOWS * windowSeconds)
-  const maxDepth = Math.min(2 * MAX_DEPTH, Math.ceil(2 * depthAt(capacity, targetLatency)))
-  const search = { targetLatency, maxDepth, windowSeconds, limitSeconds }
-  const args = searchArgs(target, PATTERNS[name], search)
-  const { depth, operationsPerSecond } = await runFio(args, { limitSeconds, signal })
-  const expectedPerSecond = expectedRate(capacity, depth)
-  return { targetLatency, depth, operationsPerSecond, expectedPerSecond }
 }

@@ -28,11 +28,20 @@ export interface TierState {
   /** Of its device. */
   flow: Flow
   history: History
-  /** Transactions per second that it serves. */
+  /** Transactions per second that it serves: as rated, else what random writes were calibrated to at the target. */
   capacity?: number
+  capacitySource?: 'rated' | 'calibrated'
+  /** What fio has measured of it. */
+  calibration?: CalibrationState
   targetLatency?: number
   room?: Room
   space?: { sizeBytes: number; freeBytes: number; availableBytes: number }
+}
+
+export interface CalibrationState {
+  endedAt: number
+  /** Operations per second of each class: at the target latency, where there is one, and at the most. */
+  classes: { class: string; capacity?: number; peak: number }[]
 }
 
 /** How many vms fit on a tier. */

@@ -2,7 +2,7 @@ import { type Html, html } from '../../lib/html.ts'
 import { formatBytes } from '../../lib/quantities.ts'
 import { latency, latencyText, rate } from './figures.ts'
 import { bar, sparkline } from './sparkline.ts'
-import type { Room, TierState } from './state.ts'
+import type { CalibrationState, Room, TierState } from './state.ts'
 
 export function tiersSection(tiers: readonly TierState[]): Html {
   return html`<section id="tiers" aria-labelledby="tiers-heading"><h2 id="tiers-heading">Tiers</h2>
@@ -25,13 +25,14 @@ ${unavailable !== undefined && html`<p class="bad">Unavailable: ${unavailable}</
     capacity === undefined
       ? 'tps'
       : html`of <span data-figure="capacity">${rate(capacity)}</span> tps`
-  }${share !== undefined && html` <span class="share">${Math.round(share * 100)} %</span>`}</p>
+  }${tier.capacitySource === 'calibrated' && html` <small>calibrated</small>`}${share !== undefined && html` <span class="share">${Math.round(share * 100)} %</span>`}</p>
 ${share !== undefined && bar(share)}
 ${device === undefined ? html`<p class="none">No block device of this host’s, so no transactions are known.</p>` : sparkline(tier.history, capacity)}
 <dl>${row('Mean of 10 s', html`<span data-figure="mean">${rate(flow.mean)}</span> tps`)}
 ${row('Latency', html`<span data-figure="latency" class="${isLate(tier) ? 'bad' : ''}">${latency(flow.latency)}</span>${target(tier)}`)}
 ${row('Vms', html`<span data-figure="vms">${tier.vms}</span>`)}
 ${roomRows(tier.room)}
+${tier.calibration && calibrationRows(tier.calibration)}
 ${tier.space && row('Space', html`<span data-figure="available"><data value="${tier.space.availableBytes}">${formatBytes(tier.space.availableBytes)}</data></span> of ${formatBytes(tier.space.sizeBytes)} free`)}</dl>
 </article>`
 }
@@ -41,7 +42,25 @@ function roomRows(room: Room | undefined): Html | undefined {
   const { vms, headroom, bound, method } = room
   const how = [method, bound && `bound by ${bound}`].filter(Boolean).join(', ')
   return html`${vms !== undefined && row('Density', html`<span data-figure="density">${vms}</span> vms <small>${how}</small>`)}
-${headroom !== undefined && row('Headroom', html`<span data-figure="headroom" class="${headroom < 0 ? 'bad' : ''}">${headroom}</span> more`)}`
+${headroom !== undefined && row('Headroom', headroomText(headroom))}`
+}
+
+function headroomText(headroom: number): Html {
+  const figure = html`<data value="${headroom}">${Math.abs(headroom)}</data>`
+  return headroom < 0
+    ? html`<span class="bad"><span data-figure="headroom">${figure}</span> too many</span>`
+    : html`<span data-figure="headroom">${figure}</span> more`
+}
+
+function calibrationRows({ classes }: CalibrationState): Html[] {
+  return classes.map(({ class: name, capacity, peak }) =>
+    row(
+      name,
+      capacity === undefined
+        ? html`at most ${rate(peak)} tps`
+        : html`${rate(capacity)} tps <small>at most ${rate(peak)}</small>`,
+    ),
+  )
 }
 
 function isLate({ flow, targetLatency }: TierState): boolean {

@@ -22,8 +22,7 @@ async function watched(t: Test): Promise<Watched> {
       const before = host.seconds.length
       await host.tick(ms)
       const second = host.seconds.at(-1)
-      if (second && host.seconds.length > before)
-        history.take(second, host.vms, host.clock.now / 1000)
+      if (second && host.seconds.length > before) history.take(second, host.vms)
     },
   }
 }
@@ -103,18 +102,39 @@ t.test('a vm at each layer', async (t) => {
   t.strictSame(host.history.vm('a')?.guest.flow, {}, 'it has not told anything')
   t.equal(host.history.vm('a')?.guest.total, undefined)
   operations['drive-root'] = { writes: 30, writeSeconds: 0.6 }
-  disks = [guestDisk(40, 1200)]
-  await host.cgroup('a', { writes: 35 })
+  disks = [guestDisk(60, 1800)]
+  await host.cgroup('a', { writes: 36 })
   await host.second(2000)
   const { guest, qemu, group } = host.history.vm('a')!
   t.strictSame(rounded(guest.flow), { mean: 20, latency: 0.03 }, 'from its begin on, as qemu')
-  t.equal(guest.total, 40)
-  t.strictSame(rounded(qemu.flow), { now: 15, mean: 15, latency: 0.02 })
+  t.equal(guest.total, 60)
+  t.strictSame(rounded(qemu.flow), { now: 15, mean: 10, latency: 0.02 })
   t.equal(qemu.total, 30)
-  t.strictSame(group.flow, { mean: 17.5 }, 'a cgroup takes no time')
-  t.equal(group.total, 35)
+  t.strictSame(group.flow, { mean: 12 }, 'a cgroup takes no time')
+  t.equal(group.total, 36)
   t.strictSame(qemu.history, [0, 15])
 })
+
+t.test(
+  "a guest that boots slowly: its mean is of the same ten seconds as its qemu's",
+  async (t) => {
+    const host = await watched(t)
+    const operations = { 'drive-root': { writes: 0 } }
+    let disks: GuestDisk[] = []
+    host.vms.push(fakeVm('a', { operations, guestDisks: () => disks }))
+    await host.cgroup('a', {})
+    for (let second = 0; second < 30; second++) await host.second()
+    t.equal(host.history.vm('a')?.guest.total, undefined)
+    for (let second = 1; second <= 5; second++) {
+      operations['drive-root'].writes = 40 * second
+      disks = [guestDisk(40 * second, 0)]
+      await host.second()
+    }
+    const { guest, qemu } = host.history.vm('a')!
+    t.equal(rounded(qemu.flow).mean, 20)
+    t.equal(rounded(guest.flow).mean, 20)
+  },
+)
 
 t.test('a vm that ran before: what it did then is no flow of now', async (t) => {
   const host = await watched(t)

@@ -4,6 +4,8 @@ import t, { type Test } from 'tap'
 import type { TierConfig } from '../../../src/config/schema.ts'
 import { calibrationsOf } from '../../../src/journal/calibrations.ts'
 import { Journal } from '../../../src/journal/journal.ts'
+import { readSpace } from '../../../src/source/mounts.ts'
+import { readSignatures } from '../../../src/source/signatures.ts'
 import {
   calibrationFile,
   makePlace,
@@ -19,11 +21,15 @@ import {
   removeOrphanCalibrations,
 } from '../../../src/study/calibration/calibrate.ts'
 import type { CalibrationEvent, CalibrationTask } from '../../../src/study/calibration/records.ts'
-import { stateFor, tmpfs } from '../../storage/state.ts'
+import { layOut } from '../../../src/study/calibration/sweep.ts'
+import { diskFor } from '../../storage/block-device.ts'
+import { cannotMakeDisks, stateFor, tmpfs } from '../../storage/state.ts'
 
 const MIB = 2 ** 20
 const FLOOR = 16 * MIB
 const noFio = (await missingPrograms(['fio', 'setpriv'])) ?? false
+const noDevice = noFio || (await cannotMakeDisks('wipefs'))
+const noDisks = await cannotMakeDisks()
 const noMounts = process.geteuid?.() === 0 ? false : 'needs root for mounts'
 
 const TASK: CalibrationTask = {
@@ -48,6 +54,7 @@ function contextOf(t: Test, open: OpenTier, more: Partial<CalibrationContext> = 
     tier: (name) => (name === 'local' ? open : undefined),
     manifest: async () => ({ kvmio: 'test' }),
     freeSpaceFloor: () => FLOOR,
+    devices: async () => [],
     ...more,
   }
   return context
@@ -100,6 +107,30 @@ t.test('a file of its own, of half of what is free at the most', { skip: noMount
   })
 })
 
+t.test(
+  'a device that may be overwritten, and is empty afterwards',
+  { skip: noDevice },
+  async (t) => {
+    const disk = await diskFor(t, 64 * MIB)
+    const overwrite = `yes-destroy-${disk.name}`
+    const config = { device: disk.path, overwrite } as TierConfig
+    const open = await openTier('bare', config, await stateFor(t))
+    t.teardown(() => open.close())
+    t.equal(open.tier.unavailable, undefined)
+    const place = await makePlace(open, 32 * MIB, 0)
+    t.strictSame([place.path, place.bytes], [disk.path, 32 * MIB])
+    const empty = await disk.hash()
+    const { target } = await layOut(place, new AbortController().signal)
+    t.strictSame(target, { path: disk.path, bytes: 32 * MIB })
+    t.not(await disk.hash(), empty, 'beside the claim of kvmio')
+    await place.release()
+    t.strictSame(await readSignatures(disk.path), [])
+    const { config: plain, ...rest } = open
+    const refusal = refusalOf({ ...rest, config: { device: plain.device } as TierConfig })
+    t.match(refusal, `"overwrite: ${overwrite}"`)
+  },
+)
+
 t.test('waits for who has the tier, and a Ctrl-C ends the waiting', { skip: noFio }, async (t) => {
   const open = await directoryTier(t)
   const context = contextOf(t, open)
@@ -143,9 +174,9 @@ t.test('the time limit: what was measured, and what was not', { skip: noFio }, a
   const context = contextOf(t, open)
   const signal = new AbortController().signal
   const message =
-    'calibration of tier local: the time limit of 700 ms was reached; nothing was measured; not measured: random-read, random-write; nothing of it is in force'
+    'calibration of tier local: the time limit of 1.5 s was reached; nothing was measured; not measured: random-read, random-write; nothing of it is in force'
   await t.rejects(
-    calibrate({ ...TASK, timeLimit: 0.7 }, context, () => {}, signal),
+    calibrate({ ...TASK, timeLimit: 1.5 }, context, () => {}, signal),
     { message },
   )
   t.match(calibrationsOf(context.journal, 'local'), [
@@ -173,6 +204,25 @@ t.test('what fio says is told', { skip: noFio }, async (t) => {
     { message: /^calibration of tier local: fio exited with code 1:\n.*/ },
   )
   t.match(calibrationsOf(context.journal, 'local')[0]?.reason, /^fio exited with code 1/)
+})
+
+t.test('a tier that others fill meanwhile', { skip: noFio || noDisks }, async (t) => {
+  const config = { filesystem: { type: 'ext4', size: 64 * MIB } } as TierConfig
+  const open = await openTier('local', config, await stateFor(t))
+  t.teardown(() => open.close())
+  const directory = open.tier.directory!
+  const allocate = open.allocate
+  open.allocate = async (backend, bytes) => {
+    await allocate(backend, bytes)
+    const { freeBytes } = await readSpace(directory)
+    await writeFile(join(directory, 'other'), Buffer.alloc(freeBytes - 8 * MIB))
+  }
+  const context = contextOf(t, open)
+  await t.rejects(
+    calibrate(TASK, context, () => {}, new AbortController().signal),
+    { message: /^calibration of tier local: fio exited with code 1:\n.*No space left on device/s },
+  )
+  t.notOk((await readdir(directory)).some((name) => name.endsWith('.calibration')))
 })
 
 t.test('what a killed kvmio has left', async (t) => {

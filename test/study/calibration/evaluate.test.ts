@@ -3,9 +3,10 @@ import {
   capacityAtTarget,
   capacityOf,
   expectedRate,
+  neighbourNotes,
   searchNotes,
 } from '../../../src/study/calibration/evaluate.ts'
-import type { MeasuredPoint } from '../../../src/study/calibration/records.ts'
+import type { CalibrationResult, MeasuredPoint } from '../../../src/study/calibration/records.ts'
 import { nextDepth, pointOf } from '../../../src/study/calibration/sweep.ts'
 
 function point(depth: number, operationsPerSecond: number, more: Partial<MeasuredPoint> = {}) {
@@ -65,6 +66,23 @@ t.test("fio's search agrees with the line, or does not", async (t) => {
     "fio's search kept the target with 4 at a time and 70.0/s, the line with 5 and 100.0/s",
   ])
   t.equal(found(2, 100).length, 1)
+})
+
+t.test('others on the device', async (t) => {
+  const classes = [100, 40].map((rate) =>
+    capacityOf('random-read', [point(1, rate), point(16, rate)]),
+  )
+  const result = { classes: classes.map((of) => ({ ...of, points: [] })) } as unknown
+  const notes = (transactionsPerSecond: number) =>
+    neighbourNotes({
+      ...(result as CalibrationResult),
+      others: { device: 'vda', transactionsPerSecond },
+    })
+  t.strictSame(notes(1.9), [])
+  t.strictSame(notes(2.25), [
+    'device vda did 2.3 transactions/s of others before it began: what was measured is what they left',
+  ])
+  t.strictSame(neighbourNotes(result as CalibrationResult), [])
 })
 
 t.test('deeper while it brings more', async (t) => {

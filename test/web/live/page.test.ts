@@ -75,7 +75,18 @@ t.test('tiers', async (t) => {
   const room = { vms: 31, headroom: -2, bound: 'memory', method: 'sigma' }
   t.match(
     words({ tiers: [tierState({ room })] }),
-    /Density 31 vms sigma, bound by memory Headroom -2 more/,
+    /Density 31 vms sigma, bound by memory Headroom 2 too many/,
+  )
+  const calibration = {
+    endedAt: AT,
+    classes: [
+      { class: 'random-read', peak: 101.4 },
+      { class: 'random-write', capacity: 78.2, peak: 97.8 },
+    ],
+  }
+  t.match(
+    words({ tiers: [tierState({ calibration, capacitySource: 'calibrated' })] }),
+    /of 100 tps calibrated 98 % .* random-read at most 101 tps random-write 78 tps at most 98 /,
   )
   const bare = { ...tierState(), device: undefined, capacity: undefined, space: undefined }
   const text = words({

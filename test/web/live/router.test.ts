@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -6,11 +6,12 @@ import { silentLog } from '../../../src/lib/log.ts'
 import { listen } from '../../../src/web/listen.ts'
 import { createEvents } from '../../../src/web/live/events.ts'
 import { createLiveRouter } from '../../../src/web/live/router.ts'
+import type { ProtectionNow } from '../../../src/web/protection.ts'
 import { createApp } from '../../../src/web/server.ts'
-import { fakeLive, liveState } from './states.ts'
+import { fakeLive, liveState, runState, tierState } from './states.ts'
 
 /** The web application with the pages of one state, on a free port. */
-async function serve(t: Test, telemetryPath = '/metrics') {
+async function serve(t: Test, telemetryPath = '/metrics', protection?: ProtectionNow) {
   const directory = await mkdtemp(join(tmpdir(), 'kvmio-docs-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const docs = join(directory, 'docs')
@@ -27,6 +28,7 @@ async function serve(t: Test, telemetryPath = '/metrics') {
     ready: () => undefined,
     reload: async () => {},
     log: silentLog,
+    protection,
   })
   const { url, close } = await listen(app, { address: '127.0.0.1:0' })
   t.teardown(close)
@@ -98,6 +100,33 @@ t.test('the JSON behind it', async (t) => {
   t.equal((await get('/api/v1/nothing')).status, 404)
 })
 
+t.test('each key of the JSON is documented', async (t) => {
+  const page = await readFile(join(import.meta.dirname, '../../../docs/page.md'), 'utf8')
+  const json = page.slice(page.indexOf('## JSON'), page.indexOf('## What it costs'))
+  const words = new Set(json.match(/\w+/g))
+  const keys = (value: unknown): string[] =>
+    typeof value !== 'object' || value === null
+      ? []
+      : Array.isArray(value)
+        ? value.flatMap(keys)
+        : Object.entries(value).flatMap(([key, inner]) => [key, ...keys(inner)])
+  const room = { vms: 1, headroom: 1, bound: 'io', method: 'sigma' }
+  const calibration = { endedAt: 1, classes: [{ class: 'a', capacity: 1, peak: 1 }] }
+  const { phases: _ofTheWorkload, ...run } = runState({ reason: 'x' })
+  const whole = {
+    ...liveState({ notReady: 'x', runs: [] }),
+    tiers: [
+      tierState({ room, calibration, capacitySource: 'rated', place: '/a', unavailable: 'x' }),
+    ],
+    studies: [{ name: 'a', paused: 'space', waiting: 'x', done: 1, of: 2, planned: 3, left: 4 }],
+    run: { ...run, phases: {} },
+  }
+  t.strictSame(
+    keys(whole).filter((key) => !words.has(key)),
+    [],
+  )
+})
+
 t.test('the documentation, and nothing beside it', async (t) => {
   const { get } = await serve(t)
   const list = await get('/docs/')
@@ -118,4 +147,19 @@ t.test('the stream of events is there', async (t) => {
   t.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8')
   t.equal(live.listeners, 1)
   ended.abort()
+})
+
+t.test('with a password, all of it asks for one', async (t) => {
+  const users = { alice: '$2b$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' }
+  const { get, live } = await serve(t, '/metrics', () => ({ headers: {}, users }))
+  const paths = [
+    '/',
+    '/live/script.mjs',
+    '/live/events',
+    '/api/v1/status',
+    '/api/v1/runs',
+    '/docs/',
+  ]
+  for (const path of paths) t.equal((await get(path)).status, 401, path)
+  t.equal(live.listeners, 0)
 })
