@@ -91,7 +91,9 @@ t.test('the unit, started, restarted under load, killed and stopped', { skip }, 
     t.equal(await show('Result'), 'success')
     t.equal(await show('ExecMainStatus'), '0')
   })
-  t.match(journal(home), [{ id: 1, study: 'load', outcome: 'aborted' }])
+  t.match(journal(home), [
+    { id: 1, study: 'load', outcome: 'abandoned', reason: 'ended by SIGTERM' },
+  ])
   t.equal(journal(home).length, 1, 'one run through all of it')
   await nothingLeft(t, home)
 })
