@@ -1,7 +1,7 @@
-// Makes `npm start` and `npm test` work on a fresh Debian or Ubuntu: what is missing is installed, what is there is left
-// alone. Plain JavaScript without dependencies: it runs before node_modules exists, on Node 20 as on 24.
+// Makes `npm start`, `npm run stack` and `npm test` work on a fresh Debian or Ubuntu: what is missing is installed, what is
+// there is left alone. Plain JavaScript without dependencies: it runs before node_modules exists, on Node 20 as on 24.
 //
-//   node scripts/setup.mjs [--test] [--accuracy]
+//   node scripts/setup.mjs [--stack] [--test] [--accuracy]
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { fetchTools, missingTools } from './tools.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const forStack = process.argv.includes('--stack')
 const forTests = process.argv.includes('--test')
 const forAccuracy = process.argv.includes('--accuracy')
 
@@ -82,13 +83,14 @@ async function neededSteps() {
       act: npmPackages,
     })
   }
-  if (!forTests) return steps
-  if (!fresh || !tapIsBuilt()) {
+  if (!forTests && !forStack) return steps
+  if (forTests && (!fresh || !tapIsBuilt())) {
     steps.push({ what: 'tap', why: 'its plugins are not yet those of .taprc', act: buildTap })
   }
   const tools = find('apt-get') ? await missingTools() : []
   if (tools.length > 0) {
-    const why = 'tests check rules with them; unpacked into .kvmio/tools, not installed'
+    const use = forTests ? 'tests check rules with them' : 'they look after what kvmio measures'
+    const why = `${use}; unpacked into .kvmio/tools, not installed`
     steps.push({ what: tools.join(', '), why, act: () => fetchedTools(tools) })
   }
   return steps
@@ -233,7 +235,10 @@ async function fetchedTools(tools) {
   try {
     await fetchTools(tools)
   } catch (error) {
-    console.log(`setup: not fetched, tests that need them will be skipped: ${error.message.trim()}`)
+    const cost = forTests
+      ? 'tests that need them will be skipped'
+      : 'there is no stack without them'
+    console.log(`setup: not fetched, ${cost}: ${error.message.trim()}`)
   }
 }
 

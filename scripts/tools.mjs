@@ -1,5 +1,5 @@
-// Fetches the programs that only tests need and that would start a daemon if they were installed: their Debian packages
-// are downloaded and unpacked into .kvmio/tools, never installed. Plain JavaScript without dependencies, for Node 20.
+// Fetches the programs that only tests and the stack need and that would start a daemon if they were installed: their Debian
+// packages are downloaded and unpacked into .kvmio/tools, never installed. Plain JavaScript without dependencies, for Node 20.
 
 import { execFile } from 'node:child_process'
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
@@ -19,12 +19,24 @@ const TOOLS = {
   'prometheus-alertmanager': ['prometheus-alertmanager', 'amtool'],
 }
 
+/** What a program looks for in /usr/share, by its package: Debian's Alertmanager has its templates there and not in itself. */
+const SHARED = { 'prometheus-alertmanager': 'prometheus/alertmanager' }
+
+/** Where that stands of an unpacked package, as in /usr/share. */
+export const toolsShare = join(toolsDir, 'share')
+
+/** Whether a package's program needs something in /usr/share that is not there. */
+export async function lacksShare(name) {
+  return SHARED[name] !== undefined && !(await exists(join('/usr/share', SHARED[name])))
+}
+
 /** The packages of which a program is neither on the PATH nor unpacked. */
 export async function missingTools() {
   const missing = []
   for (const [name, programs] of Object.entries(TOOLS)) {
     const found = await Promise.all(programs.map(isThere))
-    if (found.includes(false)) missing.push(name)
+    const lacksPart = (await lacksShare(name)) && !(await exists(join(toolsShare, SHARED[name])))
+    if (found.includes(false) || lacksPart) missing.push(name)
   }
   return missing
 }
@@ -45,6 +57,11 @@ export async function fetchTools(packages) {
     for (const program of packages.flatMap((name) => TOOLS[name])) {
       await rename(join(work, 'tree/usr/bin', program), join(toolsDir, 'bin', program))
     }
+    for (const part of packages.flatMap((name) => SHARED[name] ?? [])) {
+      await mkdir(dirname(join(toolsShare, part)), { recursive: true })
+      await rm(join(toolsShare, part), { recursive: true, force: true })
+      await rename(join(work, 'tree/usr/share', part), join(toolsShare, part))
+    }
   } finally {
     await rm(work, { recursive: true, force: true })
   }
@@ -59,4 +76,11 @@ async function isThere(program) {
     } catch {}
   }
   return false
+}
+
+async function exists(path) {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
 }

@@ -26,7 +26,10 @@ t.test('the published package, packed and installed', async (t) => {
 
   await t.test('is packed from the sources', async (t) => {
     const files = await pack(work, tarball)
-    for (const file of ['bin/kvmio.mjs', 'dist/main.js', 'dist/guest/systems/init.sh', 'LICENSE']) {
+    for (const file of [
+      ...['bin/kvmio.mjs', 'dist/main.js', 'dist/guest/systems/init.sh', 'LICENSE'],
+      ...['dist/web/live/script.mjs', 'dist/web/live/style.css', 'dist/web/live/icon.svg'],
+    ]) {
       t.ok(files.includes(file), file)
     }
     t.strictSame(

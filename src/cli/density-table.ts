@@ -137,8 +137,6 @@ function verdictLines({ measured, bound, reason, repetitions, tier, guest }: Ram
   )
   if (reason !== undefined) lines.push(reason)
   if (measured === undefined) return [...lines, 'no density was measured'].join('\n')
-  if (measured === 0 && bound !== 'latency')
-    return [...lines, `what tier ${tier} serves was not found out`].join('\n')
   const least = bound === 'latency' ? '' : 'at least '
   return [...lines, `tier ${tier} serves ${least}${count(measured)} of ${guest}`].join('\n')
 }

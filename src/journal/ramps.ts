@@ -105,11 +105,22 @@ export function lastRamp(journal: JournalReader, tier: string, guest: string): R
   return row && rampOf(row, journal)
 }
 
-/** The newest of each guest on each tier that ended well. */
+/** What ends a ramp without that anything was found to bind: what it measured is no density, but at least so many vms fit. */
+const UNBOUND = ['time', 'max']
+
+/** Whether a ramp found out how many vms fit. */
+export function hasDensity({ measured, bound }: Pick<RampRow, 'measured' | 'bound'>): boolean {
+  return measured !== undefined && !UNBOUND.includes(bound ?? '')
+}
+
+/** The newest of each guest on each tier that found out how many vms fit. */
 export function lastRamps(journal: JournalReader): RampRow[] {
   const rows = journal.all(
     `SELECT * FROM ramps WHERE id IN
-       (SELECT max(id) FROM ramps WHERE measured IS NOT NULL GROUP BY tier, guest) ORDER BY id`,
+       (SELECT max(id) FROM ramps
+        WHERE measured IS NOT NULL AND bound NOT IN (SELECT value FROM json_each(?))
+        GROUP BY tier, guest) ORDER BY id`,
+    JSON.stringify(UNBOUND),
   )
   return rows.map((row) => rampOf(row, journal))
 }

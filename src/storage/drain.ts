@@ -6,6 +6,8 @@ import { readMeminfo } from '../source/proc.ts'
 const FLOOR_BYTES = 2 ** 20
 const LIMIT_MS = 30_000
 const POLL_MS = 100
+// What has not become less for so long is written by others, who go on.
+const STILL_MS = 3_000
 
 export interface DrainOptions {
   /** Where the images are. */
@@ -20,7 +22,8 @@ export interface DrainOptions {
 
 /**
  * Waits until what was written has reached the devices: syncfs of each tier, fsync of each device (a sync of everything would wait for a
- * neighbour's dead disk too) and, where writes are host-cached, Dirty and Writeback of /proc/meminfo below a floor.
+ * neighbour's dead disk too) and, where writes are host-cached, Dirty and Writeback of /proc/meminfo below a floor, or no longer
+ * becoming less: they are the whole host's.
  */
 export async function drain({
   directories,
@@ -33,10 +36,18 @@ export async function drain({
     await sync(['--file-system', directory], `the filesystem of ${directory}`)
   }
   for (const device of devices) await sync([device], device)
-  const deadline = Date.now() + LIMIT_MS
-  while (hostCached && !signal.aborted) {
+  if (hostCached) await pageCacheDrained(procRoot, signal)
+}
+
+async function pageCacheDrained(procRoot: string, signal: AbortSignal): Promise<void> {
+  const start = performance.now()
+  let [least, leastAt] = [Number.POSITIVE_INFINITY, start]
+  while (!signal.aborted) {
     const { dirtyBytes, writebackBytes } = await readMeminfo(procRoot)
-    if (dirtyBytes + writebackBytes < FLOOR_BYTES || Date.now() > deadline) return
+    const now = performance.now()
+    const left = dirtyBytes + writebackBytes
+    if (left < least) [least, leastAt] = [left, now]
+    if (left < FLOOR_BYTES || now - leastAt > STILL_MS || now - start > LIMIT_MS) return
     await sleep(POLL_MS)
   }
 }

@@ -199,9 +199,7 @@ t.test('a ramp that was stopped', async (t) => {
   t.match(limited, /^tier slow serves at least 2 vms of small$/m)
   t.notMatch(limited, /^sigma .*1\.00/m, 'what is at least so much is no measure')
   const busy = step(1, 1, 1, { verdict: 'void', figures: { ...STEPS[0]!.figures, limit: 'cpu' } })
-  const none = densityTable({ ...SUMMARY, measured: 0, bound: 'cpu', steps: [busy] })
-  t.match(none, /^what tier slow serves was not found out$/m)
-  t.match(none, / void, cpu$/m)
+  t.match(densityTable({ ...SUMMARY, steps: [busy] }), / void, cpu$/m)
   const { measured: _, bound: __, ...rest } = SUMMARY
   const ended = densityTable({ ...rest, repetitions: [], reason: 'ended by SIGINT' })
   t.match(ended, /^ended by SIGINT\nno density was measured$/m)

@@ -4,6 +4,7 @@ import {
   addServeOptions,
   commonOptions,
   deviceFilter,
+  duration,
   type ServeOptions,
   serveOptions,
 } from '../../src/cli/options.ts'
@@ -110,6 +111,14 @@ const BAD: [args: string[], message: string][] = [
 ]
 t.test('what cannot be', async (t) => {
   for (const [args, message] of BAD) t.throws(() => parse(...args), { message }, args.join(' '))
+})
+
+t.test('a duration', async (t) => {
+  t.strictSame(['90s', '30m', '2h', '500ms'].map(duration), [90, 1800, 7200, 0.5])
+  for (const text of ['soon', '0s', '5', '-1s', ''])
+    t.throws(() => duration(text), {
+      message: `expected a time such as 90s, 30m or 2h, got "${text}"`,
+    })
 })
 
 t.test('the program says so too, and ends with 2', async (t) => {

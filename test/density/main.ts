@@ -126,9 +126,10 @@ t.test('the time limit', stops, async (t) => {
   const home = await homeFor(t, { ...CONFIG, ...BUSY })
   const ramp = kvmio(home, ['density', 'disk', ...SHORT, '--max', '4', '--time-limit', '1s'])
   const { code, stdout } = await ramp.end(PATIENCE_MS)
-  t.equal(code, 0)
-  t.match(stdout, /^the time limit of 1 s came in repetition 1 of 1$/m)
-  t.match(ramps(home), [{ measured: 0, bound: 'time' }])
+  t.equal(code, 1)
+  t.match(stdout, /^the time limit of 1 s came in repetition 1 of 1\nno density was measured$/m)
+  t.match(ramps(home), [{ bound: 'time' }])
+  t.notOk('measured' in ramps(home)[0]!)
 })
 
 t.test('a kvmio that serves, and a study that has the tier', stops, async (t) => {

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { calibrationsOf } from '../../src/journal/calibrations.ts'
 import { openReader } from '../../src/journal/reader.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
@@ -20,10 +20,9 @@ import {
 } from './kvmio.ts'
 
 const noFio = (await missingPrograms(['qemu-system-x86_64', 'fio', 'setpriv'])) ?? false
-const noDisk = noFio || (await cannotEmulate())
-
-t.jobs = 4 // they wait for disks most of the time
-const beside = { buffered: true }
+const onLocal = { skip: noFio, buffered: true }
+const onSlow = { skip: noFio || (await cannotEmulate()), buffered: true }
+t.jobs = 2
 
 const CONFIG = {
   tiers: { local: LOCAL, slow: { ...SLOW, target: { latency: '20ms' } } },
@@ -31,6 +30,7 @@ const CONFIG = {
   studies: {},
 }
 const LOCAL_ONLY = { ...CONFIG, tiers: { local: LOCAL } }
+const LIMIT_MS = 120_000
 
 const calibrate = (home: Home, ...words: string[]) =>
   kvmio(home, ['calibrate', ...words, '--quick', '--class', 'random-read'])
@@ -44,9 +44,9 @@ async function filesOn({ state }: Home): Promise<string[]> {
   return await readdir(join(state, 'local'))
 }
 
-t.test('an emulated disk', { skip: noDisk, ...beside }, async (t) => {
+t.test('an emulated disk', onSlow, async (t) => {
   const home = await homeFor(t, CONFIG)
-  const { code, stdout, stderr } = await calibrate(home, 'slow').end(120_000)
+  const { code, stdout, stderr } = await calibrate(home, 'slow').end(LIMIT_MS)
   t.equal(code, 0, stderr)
   t.match(stdout, /^tier slow, quick, fio-\d\S* on 64 MiB$/m)
   t.match(stdout, /^class +R0 ms +X_inf \/s +at 20 ms \/s +cost ms +residual$/m)
@@ -60,12 +60,12 @@ t.test('an emulated disk', { skip: noDisk, ...beside }, async (t) => {
 })
 
 t.test(
-  'handed over: shown at once, and a client that goes ends it',
-  { skip: noFio, ...beside },
+  'handed over: shown at once, ended with its client, ended with serve',
+  onLocal,
   async (t) => {
     const home = await homeFor(t, LOCAL_ONLY)
     const serving = await serve(home)
-    const { code, stdout, stderr } = await calibrate(home, 'local').end(60_000)
+    const { code, stdout, stderr } = await calibrate(home, 'local').end(LIMIT_MS)
     t.equal(code, 0, stderr)
     t.match(stderr, 'handed over to the kvmio that serves this state directory\n')
     const peak = Number(/^random-read +[\d.]+ +([\d.]+) +/m.exec(stdout)?.[1])
@@ -79,7 +79,7 @@ t.test(
     const second = calibrate(home, 'local')
     await says(second, 'random-read depth 1')
     second.kill('SIGINT')
-    const ended = await second.end()
+    const ended = await second.end(LIMIT_MS)
     t.equal(ended.code, 1)
     t.match(
       ended.stderr,
@@ -91,73 +91,57 @@ t.test(
       result: undefined,
     })
     t.strictSame(await filesOn(home), [])
-    const after = await scrape(serving)
-    t.equal(after.value('kvmio_tier_peak_transactions_per_second', labels), shown, 'as before')
-    serving.kill('SIGTERM')
-    await serving.end()
 
+    const third = calibrate(home, 'local')
+    await says(third, 'random-read depth 1')
+    serving.kill('SIGKILL')
+    t.match((await third.end(LIMIT_MS)).stderr, 'ended before the work did\n')
+    const [file] = await filesOn(home)
     const again = await serve(home)
+    t.match(again.said(), `local/${file}, left by a kvmio that was killed`)
+    t.strictSame(await filesOn(home), [])
     const later = await scrape(again)
-    t.equal(later.value('kvmio_tier_peak_transactions_per_second', labels), shown, 'and later on')
+    t.equal(later.value('kvmio_tier_peak_transactions_per_second', labels), shown, 'as before')
+    t.match(rows(home, 'local')[2], { reason: 'kvmio was killed', result: undefined })
     again.kill('SIGTERM')
-    await again.end()
+    await again.end(LIMIT_MS)
     await nothingLeft(t, home)
   },
 )
 
-t.test('a kvmio that is killed', { skip: noFio, ...beside }, async (t) => {
+t.test('a kvmio that is killed, and clean', onLocal, async (t) => {
   const home = await homeFor(t, LOCAL_ONLY)
-  for (const remedy of ['clean', 'serve'] as const) {
-    const killed = calibrate(home, 'local')
-    await says(killed, 'random-read depth 1')
-    killed.kill('SIGKILL')
-    await killed.end()
-    await until('fio to die with it', async () => (await processes(home.state)).length === 0)
-    const [file, ...more] = await filesOn(home)
-    t.match(file, /^kvmio-[0-9a-f]{8}\.calibration$/)
-    t.strictSame(more, [])
-    await remedied(t, home, remedy, file!)
-    t.strictSame(await filesOn(home), [])
-    t.ok(rows(home, 'local').every(({ endedAt, result }) => endedAt && result === undefined))
-  }
+  const killed = calibrate(home, 'local')
+  await says(killed, 'random-read depth 1')
+  killed.kill('SIGKILL')
+  await killed.end()
+  await until('fio to die with it', async () => (await processes(home.state)).length === 0)
+  const [file, ...more] = await filesOn(home)
+  t.match(file, /^kvmio-[0-9a-f]{8}\.calibration$/)
+  t.strictSame(more, [])
+  const { stdout } = await kvmio(home, ['clean']).end(LIMIT_MS)
+  t.match(stdout, `local/${file}\n`)
+  t.match(stdout, 'abandoned a calibration of tier local\n')
+  t.strictSame(await filesOn(home), [])
+  t.match(rows(home, 'local'), [{ reason: 'ended by kvmio clean', result: undefined }])
   await nothingLeft(t, home)
 })
 
-async function remedied(t: Test, home: Home, remedy: 'clean' | 'serve', file: string) {
-  if (remedy === 'serve') {
-    const serving = await serve(home)
-    t.match(serving.said(), `local/${file}, left by a kvmio that was killed`)
-    serving.kill('SIGTERM')
-    await serving.end()
-    return
-  }
-  const { stdout } = await kvmio(home, ['clean']).end()
-  t.match(stdout, `local/${file}\n`)
-  t.match(stdout, 'abandoned a calibration of tier local\n')
-}
-
-t.test('bad usage', { skip: noFio, ...beside }, async (t) => {
+t.test('what cannot be, and a limit', onLocal, async (t) => {
   const home = await homeFor(t, LOCAL_ONLY)
-  const cases: [words: string[], code: number, message: string][] = [
-    [['lokal'], 2, `no tier lokal; ${home.configFile} has local; did you mean local?\n`],
+  const cases: [words: string[], message: string][] = [
+    [['lokal'], `no tier lokal; ${home.configFile} has local; did you mean local?\n`],
     [
       ['local', '--class', 'random-raed'],
-      2,
       "error: option '--class <class...>' argument 'random-raed' is invalid. Allowed choices are random-read, random-write, sequential-read, sequential-write, synced-write.\n",
     ],
-    [
-      ['local', '--time-limit', 'soon'],
-      2,
-      "error: option '--time-limit <duration>' argument 'soon' is invalid. expected a time such as 90s, 30m or 2h, got \"soon\"\n",
-    ],
-    [[], 2, "error: missing required argument 'tier'\n"],
   ]
-  for (const [words, code, message] of cases) {
-    const ended = await kvmio(home, ['calibrate', ...words]).end()
+  for (const [words, message] of cases) {
+    const ended = await kvmio(home, ['calibrate', ...words]).end(LIMIT_MS)
     t.equal(ended.stderr, message)
-    t.equal(ended.code, code)
+    t.equal(ended.code, 2)
   }
-  const limit = await kvmio(home, ['calibrate', 'local', '--time-limit', '1s']).end()
+  const limit = await kvmio(home, ['calibrate', 'local', '--time-limit', '1s']).end(LIMIT_MS)
   t.match(limit.stderr, /the time limit of 1 s was reached; nothing was measured; not measured: /)
   t.equal(limit.code, 1)
   t.strictSame(await filesOn(home), [])

@@ -1,10 +1,9 @@
-import { once } from 'node:events'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { startProcess } from '../../src/lib/process.ts'
-import { findTool, lacking } from '../tools.ts'
+import { freePort } from '../ports.ts'
+import { type Query, startPrometheus } from '../prometheus/servers.ts'
+import { lacking } from '../tools.ts'
 import { applianceOrLack, guestOn, homeFor, LOCAL, serve, until, writes } from './kvmio.ts'
 
 const WRITE_BYTES = 8 * 2 ** 20
@@ -24,7 +23,6 @@ const CONFIG = {
 }
 
 const { lack } = await applianceOrLack()
-const prometheus = findTool('prometheus')
 
 t.test(
   'a real Prometheus scrapes real guests',
@@ -33,7 +31,7 @@ t.test(
     const home = await homeFor(t, CONFIG)
     // Prometheus first, which takes 5 s to find its targets: what a device had written before the load is needed too.
     const address = `127.0.0.1:${await freePort()}`
-    const query = await startPrometheus(home.directory, address)
+    const query = await startShipped(home.directory, address)
     await until('Prometheus to know its target', async () => (await query('up')).length === 1)
     await serve(home, '--web.listen-address', address)
 
@@ -109,55 +107,15 @@ t.test(
     })
     t.equal(await one('kvmio_study_runs_total{outcome="passed"}'), 1)
 
-    interface Series {
-      metric: Record<string, string>
-      value: [number, string]
-    }
-
     /** With the shipped configuration; only its pace and its targets are the test's. */
-    async function startPrometheus(directory: string, target: string) {
+    async function startShipped(directory: string, target: string): Promise<Query> {
       const shipped = join(import.meta.dirname, '../../prometheus')
       const own = join(directory, 'prometheus')
       await cp(shipped, own, { recursive: true })
       const config = await readFile(join(shipped, 'prometheus.yml'), 'utf8')
       await writeFile(join(own, 'prometheus.yml'), config.replaceAll(/(_interval): 10s/g, '$1: 1s'))
       await writeFile(join(own, 'targets/local.yml'), `- targets: ['${target}']\n`)
-      await mkdir(join(directory, 'data'))
-      const address = `127.0.0.1:${await freePort()}`
-      const server = startProcess({
-        file: prometheus ?? '',
-        args: [
-          `--config.file=${join(own, 'prometheus.yml')}`,
-          `--storage.tsdb.path=${join(directory, 'data')}`,
-          `--web.listen-address=${address}`,
-        ],
-      })
-      t.teardown(() => server.stop())
-      const query = async (expression: string): Promise<Series[]> => {
-        const url = `http://${address}/api/v1/query?query=${encodeURIComponent(expression)}`
-        const answer = (await (await fetch(url)).json()) as {
-          data?: { result: Series[] }
-          error?: string
-        }
-        if (!answer.data) throw new Error(`${expression}: ${answer.error}`)
-        return answer.data.result
-      }
-      await until('Prometheus to answer', () =>
-        query('up').then(
-          () => true,
-          () => false,
-        ),
-      )
-      return query
+      return startPrometheus(t, join(own, 'prometheus.yml'))
     }
   },
 )
-
-/** Prometheus takes no port 0 that it would tell. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

@@ -3,6 +3,7 @@ import { Journal } from '../../src/journal/journal.ts'
 import {
   abandonRamps,
   allRamps,
+  hasDensity,
   lastRamp,
   lastRamps,
   recordRamp,
@@ -47,15 +48,28 @@ t.test('the newest that ended well is what a tier is known by', async (t) => {
   recordRampEnd(journal, newest, { measured: 0, bound: 'cpu' })
   recordRampEnd(journal, ramp('a', 'x'), { reason: 'ended by SIGINT' })
   const other = ramp('b', 'x')
-  recordRampEnd(journal, other, { measured: 7, bound: 'max' })
+  recordRampEnd(journal, other, { measured: 7, bound: 'memory' })
+  const stopped = ramp('b', 'x')
+  recordRampEnd(journal, stopped, { measured: 2, bound: 'max' })
+  recordRampEnd(journal, ramp('c', 'x'), { measured: 2, bound: 'time' })
   const left = ramp('b', 'x')
 
   t.match(lastRamp(journal, 'a', 'x'), { id: newest, measured: 0, bound: 'cpu' })
+  t.match(lastRamp(journal, 'b', 'x'), { id: stopped, measured: 2, bound: 'max' })
   t.strictSame(
     lastRamps(journal).map(({ id }) => id),
     [newest, other],
+    'at least so many is no density',
+  )
+  t.strictSame(
+    [newest, other, stopped, left].map((one) => hasDensity(rampBy(journal, one))),
+    [true, true, false, false],
   )
   t.strictSame(abandonRamps(journal, 'kvmio was killed'), [{ tier: 'b', guest: 'x' }])
   t.strictSame(abandonRamps(journal, 'again'), [])
   t.match(allRamps(journal).at(-1), { id: left, reason: 'kvmio was killed', endedAt: 0 })
 })
+
+function rampBy(journal: Journal, wanted: number) {
+  return allRamps(journal).find(({ id }) => id === wanted)!
+}

@@ -65,6 +65,8 @@ process.env.NODE_COMPILE_CACHE = join(PLACE, 'compiled') // kvmio is started aga
 const home = await homeIn(PLACE, CONFIG)
 await guestsBootHere(home)
 
+const passedBefore = passedInAll()
+const ends: string[] = []
 for (const part of parts) {
   if (Date.now() < deadline) await t.test(part, async (t) => await runPart(t, part))
   else t.comment(`${part}: the time was over before`)
@@ -107,6 +109,7 @@ async function runPart(t: Test, part: Part): Promise<void> {
   t.not(wanted.length, 0, `its cases are ${wanted.join(', ')}`)
   const earlier = new Set(journal(home).map(({ id }) => id))
   const end = await runBlocks(part)
+  ends.push(end)
   const runs = runsOf(part)
   const ran = runs.filter(({ id }) => !earlier.has(id))
   for (const each of ran) t.comment(sentenceOf(each))
@@ -123,7 +126,7 @@ async function runPart(t: Test, part: Part): Promise<void> {
   }
   if (end === 'late') t.comment('the time was over; the next sitting goes on from there')
   else {
-    t.equal(end, 'done')
+    t.equal(end, 'done', 'kvmio ended well')
     const have = passedCases(runs)
     t.strictSame(
       wanted.filter((name) => !have.has(name)),
@@ -180,7 +183,9 @@ function passedCases(runs: readonly RunRecord[]): Set<string> {
 function sentenceOf({ case: name, outcome, reason, startedAt, endedAt, vms }: RunRecord): string {
   const took = endedAt === undefined ? '' : ` in ${Math.round(endedAt - startedAt)} s`
   const phases = vms.flatMap(({ phases }) =>
-    phases.map(({ phase, seconds }) => `${phase} ${seconds?.toFixed(1) ?? '?'}`),
+    phases.flatMap(({ phase, seconds }) =>
+      seconds === undefined ? [] : `${phase} ${seconds.toFixed(1)}`,
+    ),
   )
   return `${name}: ${outcome}${took} (${phases.join(', ')})${reason === undefined ? '' : `: ${reason}`}`
 }
@@ -218,11 +223,18 @@ function timesOf(runs: readonly RunRecord[]): string[] {
     const passed = of.filter(({ outcome }) => outcome === 'passed')
     const seconds = passed.map(({ startedAt, endedAt }) => endedAt! - startedAt)
     const mean = seconds.reduce((sum, each) => sum + each, 0) / seconds.length
-    return `${name}: ${of.length} runs in all, ${passed.length} passed, ${mean.toFixed(0)} s each`
+    const took = seconds.length === 0 ? '' : `, ${mean.toFixed(0)} s each`
+    return `${name}: ${of.length} runs in all, ${passed.length} passed${took}`
   })
 }
 
+function passedInAll(): number {
+  return journal(home).filter(({ outcome }) => outcome === 'passed').length
+}
+
 async function report(t: Test): Promise<void> {
+  const passed = passedInAll() - passedBefore
+  t.ok(passed > 0 || ends.includes('done'), `${passed} runs have passed in this sitting`)
   const page = join(OUTPUT, 'report.html')
   await say(home, ['report', SUITE_FILE, '--output', page])
   const exported = await say(home, ['journal', 'export', '--samples'])
@@ -249,7 +261,7 @@ async function report(t: Test): Promise<void> {
     await say(home, ['report', name, '--format', 'json', '--output', file])
     const { analysis } = JSON.parse(await readFile(file, 'utf8')) as { analysis: Analysis }
     const { paper } = analysis
-    t.equal(paper?.figure, FIGURES[part])
+    t.equal(paper?.figure, FIGURES[part], `${name} repeats ${FIGURES[part]}`)
     t.ok(text.includes(`<strong>${FIGURES[part]}:</strong>`), `${FIGURES[part]} is on the page`)
     const isWhole = passedCases(runsOf(part)).size === (await casesOf(part)).length
     if (!isWhole) continue

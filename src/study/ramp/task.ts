@@ -57,6 +57,7 @@ export interface RampTask {
 const LEARN_VMS = 4
 /** A step that is void is tried so often. */
 const TRIES = 3
+const TELLS_NOTHING: readonly RampBound[] = ['cpu', 'time']
 const MAX_SOCKET_PATH = 107 // sun_path of unix(7), less its ending NUL
 /** What a step takes beside its waiting, until one has shown it. */
 const START_SECONDS = 30
@@ -300,8 +301,9 @@ class Ramp {
     const [first, ...rest] = this.#summary.repetitions
     if (!first) throw new TypeError('a ramp ended without a repetition')
     const least = rest.reduce((low, next) => (next.vms < low.vms ? next : low), first)
-    this.#summary.measured = least.vms
     this.#summary.bound = least.bound
+    // That not one could be tried, on a host that is busy with other things, says nothing of the tier.
+    if (least.vms > 0 || !TELLS_NOTHING.includes(least.bound)) this.#summary.measured = least.vms
     this.#end()
   }
 

@@ -41,8 +41,15 @@ function roomRows(room: Room | undefined): Html | undefined {
   if (!room) return undefined
   const { vms, headroom, bound, method } = room
   const how = [method, bound && `bound by ${bound}`].filter(Boolean).join(', ')
-  return html`${vms !== undefined && row('Density', html`<span data-figure="density">${vms}</span> vms <small>${how}</small>`)}
-${headroom !== undefined && row('Headroom', html`<span data-figure="headroom" class="${headroom < 0 ? 'bad' : ''}">${headroom}</span> more`)}`
+  return html`${vms !== undefined && row('Density', html`<span data-figure="density">${vms}</span> ${vms === 1 ? 'vm' : 'vms'} <small>${how}</small>`)}
+${headroom !== undefined && row('Headroom', headroomText(headroom))}`
+}
+
+function headroomText(headroom: number): Html {
+  const figure = html`<data value="${headroom}">${Math.abs(headroom)}</data>`
+  return headroom < 0
+    ? html`<span class="bad"><span data-figure="headroom">${figure}</span> too many</span>`
+    : html`<span data-figure="headroom">${figure}</span> more`
 }
 
 function calibrationRows({ classes }: CalibrationState): Html[] {

@@ -75,7 +75,7 @@ t.test('tiers', async (t) => {
   const room = { vms: 31, headroom: -2, bound: 'memory', method: 'sigma' }
   t.match(
     words({ tiers: [tierState({ room })] }),
-    /Density 31 vms sigma, bound by memory Headroom -2 more/,
+    /Density 31 vms sigma, bound by memory Headroom 2 too many/,
   )
   const calibration = {
     endedAt: AT,

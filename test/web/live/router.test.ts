@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -8,7 +8,7 @@ import { createEvents } from '../../../src/web/live/events.ts'
 import { createLiveRouter } from '../../../src/web/live/router.ts'
 import type { ProtectionNow } from '../../../src/web/protection.ts'
 import { createApp } from '../../../src/web/server.ts'
-import { fakeLive, liveState } from './states.ts'
+import { fakeLive, liveState, runState, tierState } from './states.ts'
 
 /** The web application with the pages of one state, on a free port. */
 async function serve(t: Test, telemetryPath = '/metrics', protection?: ProtectionNow) {
@@ -98,6 +98,33 @@ t.test('the JSON behind it', async (t) => {
   }
   t.equal((await get('/api/v1/tiers', { method: 'POST' })).status, 405)
   t.equal((await get('/api/v1/nothing')).status, 404)
+})
+
+t.test('each key of the JSON is documented', async (t) => {
+  const page = await readFile(join(import.meta.dirname, '../../../docs/page.md'), 'utf8')
+  const json = page.slice(page.indexOf('## JSON'), page.indexOf('## What it costs'))
+  const words = new Set(json.match(/\w+/g))
+  const keys = (value: unknown): string[] =>
+    typeof value !== 'object' || value === null
+      ? []
+      : Array.isArray(value)
+        ? value.flatMap(keys)
+        : Object.entries(value).flatMap(([key, inner]) => [key, ...keys(inner)])
+  const room = { vms: 1, headroom: 1, bound: 'io', method: 'sigma' }
+  const calibration = { endedAt: 1, classes: [{ class: 'a', capacity: 1, peak: 1 }] }
+  const { phases: _ofTheWorkload, ...run } = runState({ reason: 'x' })
+  const whole = {
+    ...liveState({ notReady: 'x', runs: [] }),
+    tiers: [
+      tierState({ room, calibration, capacitySource: 'rated', place: '/a', unavailable: 'x' }),
+    ],
+    studies: [{ name: 'a', paused: 'space', waiting: 'x', done: 1, of: 2, planned: 3, left: 4 }],
+    run: { ...run, phases: {} },
+  }
+  t.strictSame(
+    keys(whole).filter((key) => !words.has(key)),
+    [],
+  )
 })
 
 t.test('the documentation, and nothing beside it', async (t) => {
