@@ -1,6 +1,6 @@
 import type { Config } from '../config/load.ts'
 import { imageDrives } from '../config/passthrough.ts'
-import { unknownName } from '../config/problems.ts'
+import { choice, unknownName } from '../config/problems.ts'
 import type { GuestConfig, TierConfig } from '../config/schema.ts'
 import { carefulService, type TierCapacity, tierService } from '../density/cost.ts'
 import { vmMemory } from '../density/memory.ts'
@@ -118,7 +118,7 @@ export function onlyGuestOn(
   throw new UsageError(
     name === undefined
       ? `expected --guest, since no guest has a drive on tier ${tier}`
-      : `expected --guest, since several have drives on tier ${tier}: ${names.join(', ')}`,
+      : `expected --guest, since several have drives on tier ${tier}: ${choice(names)}`,
   )
 }
 

@@ -144,7 +144,7 @@ t.test('what is not known, and what to do then', async (t) => {
     ],
     ['dsk', {}, 'expected a tier: disk, other, spare or full, got "dsk"; did you mean disk?'],
     ['spare', {}, 'expected --guest, since no guest has a drive on tier spare'],
-    ['full', {}, 'expected --guest, since several have drives on tier full: a, b'],
+    ['full', {}, 'expected --guest, since several have drives on tier full: a or b'],
     [
       'disk',
       { guest: 'smal' },
