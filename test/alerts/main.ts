@@ -38,7 +38,7 @@ const CONFIG = {
       capacity: { transactionsPerSecond: 100 },
     },
   },
-  guests: { tiny: guestOn(TIER, {}, { preallocation: 'full' }) },
+  guests: { tiny: guestOn(TIER) },
   studies: {
     load: {
       guest: 'tiny',

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type PredictOptions, prediction } from '../../src/cli/predict.ts'
@@ -47,6 +47,20 @@ t.test('from what the config states', async (t) => {
     { method: 'sigma', vms: 7, bound: 'io', headroom: -1 },
     { method: 'measured' },
   ])
+})
+
+t.test('what is to stay free in a directory of the host', async (t) => {
+  const { ask, configFile } = await stateWith(t, { ...DEMAND, space: '64MiB' })
+  await mkdir(join(configFile, '../disk'))
+  const room = async (floor: string) => {
+    const config = JSON.parse(await readFile(configFile, 'utf8'))
+    await writeFile(configFile, JSON.stringify({ ...config, freeSpaceFloor: floor }))
+    return (await ask('disk')).facts.space!.room
+  }
+  const less = (await room('0B')) - (await room('2GiB'))
+  const { blocks, bsize } = await statfs(configFile)
+  const least = Math.min(2 ** 31, (blocks * bsize) / 10)
+  t.ok(Math.abs(less - least) < least / 2, `${less} B; others write on the same disk`)
 })
 
 t.test('what a ramp has shown', async (t) => {

@@ -1,5 +1,4 @@
 // A real Prometheus and a real Alertmanager, for as long as a test takes.
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +6,9 @@ import { startProcess } from '../../src/lib/process.ts'
 import { until } from '../e2e/kvmio.ts'
 import { freePort } from '../ports.ts'
 import { findTool, lacking } from '../tools.ts'
+
+// @ts-expect-error: plain JavaScript, since scripts run before TypeScript is there
+const tools = await import('../../scripts/tools.mjs')
 
 interface Owner {
   teardown(step: () => unknown): void
@@ -61,7 +63,7 @@ export async function startAlertmanager(
 
 async function start(owner: Owner, name: string, argsFor: (data: string) => string[]) {
   const data = await mkdtemp(join(tmpdir(), `kvmio-${name}-`))
-  const [file, ...args] = withTemplates([findTool(name) ?? '', ...argsFor(data)])
+  const [file, ...args] = await withShare(name, [findTool(name) ?? '', ...argsFor(data)])
   const server = startProcess({ file: file!, args })
   owner.teardown(async () => {
     await server.stop()
@@ -69,18 +71,12 @@ async function start(owner: Owner, name: string, argsFor: (data: string) => stri
   })
 }
 
-/**
- * Debian's Alertmanager wants its templates at /usr/share/prometheus/alertmanager. Unpacked and not installed they are not
- * there: it gets a mount namespace of its own in which they are.
- */
-function withTemplates(command: string[]): string[] {
-  const share = join(import.meta.dirname, '../../.kvmio/tools/share')
-  const isInstalled = existsSync('/usr/share/prometheus/alertmanager')
-  if (!command[0]!.startsWith(join(share, '..')) || isInstalled || !existsSync(share))
-    return command
+/** What a package has in /usr/share is not there when it was unpacked and not installed: it is shown to its program alone. */
+async function withShare(name: string, command: string[]): Promise<string[]> {
+  if (!command[0]!.startsWith(tools.toolsDir) || !(await tools.lacksShare(name))) return command
   const own = process.geteuid?.() === 0 ? ['--mount'] : ['--mount', '--map-root-user']
-  const script = 'mount -t overlay overlay -o lowerdir="$0":/usr/share /usr/share && exec "$@"'
-  return ['unshare', ...own, 'sh', '-c', script, share, ...command]
+  const script = join(import.meta.dirname, '../../scripts/with-share.mjs')
+  return ['unshare', ...own, process.execPath, script, tools.toolsShare, ...command]
 }
 
 function answers(ask: () => Promise<unknown>): Promise<boolean> {
