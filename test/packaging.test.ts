@@ -28,6 +28,8 @@ t.test('the published package, packed and installed', async (t) => {
     const files = await pack(work, tarball)
     for (const file of [
       ...['bin/kvmio.mjs', 'dist/main.js', 'dist/guest/systems/init.sh', 'LICENSE'],
+      ...['grafana/dashboards/tiers.json', 'grafana/provisioning/dashboards/kvmio.yml'],
+      ...['prometheus/alertmanager.yml', 'prometheus/rules/alerts.yml', 'packaging/kvmio.service'],
       ...['dist/web/live/script.mjs', 'dist/web/live/style.css', 'dist/web/live/icon.svg'],
     ]) {
       t.ok(files.includes(file), file)
