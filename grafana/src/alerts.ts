@@ -46,7 +46,6 @@ export function alertTable() {
     },
     columns: [
       {
-        name: 'alerts',
         expr: `sum by (job, instance, alertname, alertstate, severity, tier, vm, device, study) (${series(prometheus.alerts)})`,
         unit: 'count',
       },

@@ -79,7 +79,7 @@ const table = rowsOf({
     {
       name: 'up',
       expr: `max by (${BY_HOST}, version) (${series(prometheus.up)} * on (${HOST}) group_left (version) ${series(m.buildInfo)})`,
-      unit: 'count',
+      unit: 'yesNo',
     },
     { name: 'vms', expr: sumBy([BY_HOST], series(r.vms.running)), unit: 'count' },
     {

@@ -170,7 +170,8 @@ export function phaseTimeline(
 
 /** A column of a table: the value of a query, by the table's labels. */
 export interface Column {
-  name: string
+  /** Its heading; without one it is not shown, where the labels are all that matters. */
+  name?: string
   expr: string
   unit: Unit
   decimals?: number
@@ -193,6 +194,8 @@ export function rowsOf(
   // Grafana calls the value of a query `Value #A`, and `Value` where the panel has but one.
   const columnOf = (index: number) => (columns.length === 1 ? 'Value' : `Value #${refId(index)}`)
   const headings = [...Object.keys(labels), ...columns.map((_, index) => columnOf(index))]
+  const named = columns.flatMap(({ name }, index) => (name ? [[columnOf(index), name]] : []))
+  const unnamed = columns.flatMap(({ name }, index) => (name ? [] : [[columnOf(index), true]]))
   const panel = new table.PanelBuilder()
     .showHeader(true)
     .filterable(true)
@@ -200,17 +203,18 @@ export function rowsOf(
     .withTransformation({
       id: 'organize',
       options: {
-        excludeByName: { Time: true, job: true },
+        excludeByName: { Time: true, job: true, ...Object.fromEntries(unnamed) },
         indexByName: Object.fromEntries(headings.map((heading, index) => [heading, index])),
         renameByName: {
           ...labels,
-          ...Object.fromEntries(columns.map(({ name }, index) => [columnOf(index), name])),
+          ...Object.fromEntries(named),
         },
       },
     })
   if (sortBy !== undefined)
     panel.sortBy([new common.TableSortByFieldStateBuilder().displayName(sortBy).desc(true)])
   for (const { name, unit, decimals, steps } of columns) {
+    if (name === undefined) continue
     panel.overrideByName(name, [
       { id: 'unit', value: UNITS[unit] },
       { id: 'noValue', value: '–' },

@@ -42,8 +42,11 @@ export const vms = {
 
 export const tiers = {
   operations: recorded('tier:kvmio_operations:rate5m', TIER),
+  neighbours: recorded('tier:kvmio_neighbour_operations:above_quiet', TIER),
   bytes: recorded('tier:kvmio_bytes:rate5m', TIER),
   latency: recorded('tier:kvmio_latency_seconds:mean5m', TIER),
+  /** What the calibration has for as many operations in flight. */
+  calibrated: recorded('tier:kvmio_latency_seconds:calibrated', TIER),
   overTarget: recorded('tier:kvmio_latency_target_ratio:mean5m', TIER),
   queue: recorded('tier:kvmio_queue_length:mean5m', TIER),
   knee: recorded('tier:kvmio_queue_length:knee', TIER),

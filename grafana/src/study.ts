@@ -27,7 +27,7 @@ const state = rowsOf({
   labels: { instance: 'instance', study: 'study' },
   columns: [
     { name: 'progress', expr: total(series(m.study.progress, OF)), unit: 'ratio' },
-    { name: 'running', expr: total(series(m.study.running, OF)), unit: 'count' },
+    { name: 'running', expr: total(series(m.study.running, OF)), unit: 'yesNo' },
     { name: 'planned', expr: total(series(m.study.planned, OF)), unit: 'count' },
     { name: 'blocks', expr: total(series(m.study.blocks, OF)), unit: 'count' },
     ...OUTCOMES.map((outcome) => ({
@@ -39,11 +39,11 @@ const state = rowsOf({
         [1, MEANINGS[outcome]!.colour],
       ] as [number | null, string][],
     })),
-    { name: 'paused on request', expr: paused('request'), unit: 'count' },
+    { name: 'paused on request', expr: paused('request'), unit: 'yesNo' },
     {
       name: 'paused for space',
       expr: paused('space'),
-      unit: 'count',
+      unit: 'yesNo',
       steps: [
         [null, STATUS.none],
         [1, STATUS.bad],
@@ -215,7 +215,7 @@ const vms = rowsOf({
     {
       name: 'running',
       expr: `max by (${HOST}, vm) (${series(m.vmUp)}) * on (${HOST}, vm) group_left (study, case, outcome) (max by (${HOST}, vm, study, case, outcome) (${series(m.vmInfo, OF)} * on (${HOST}, vm) group_left (outcome) ${series(m.vmOutcome)}) or max by (${HOST}, vm, study, case) (${series(m.vmInfo, OF)}) unless on (${HOST}, vm) ${series(m.vmOutcome)})`,
-      unit: 'count',
+      unit: 'yesNo',
       steps: [
         [null, STATUS.none],
         [1, STATUS.good],

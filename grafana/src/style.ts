@@ -11,6 +11,7 @@ export const UNITS = {
   since: 'dateTimeFromNow',
   text: 'string',
   transactions: 'iops',
+  yesNo: 'bool_yes_no',
 } as const
 
 export type Unit = keyof typeof UNITS

@@ -129,7 +129,7 @@ const onTier = (family: typeof m.driveLatency.write) =>
 const latency = timeSeries({
   title: 'Latency against target',
   description:
-    'Mean latency of an operation on the tier, waiting included, beside the target of the config; and the p99 of writes as the vms have it, which is what their users feel. Worry when the mean stays above the target while operations queue.',
+    'Mean latency of an operation on the tier, waiting included, beside the target of the config, and what the calibration promised for as many in flight; and the p99 of writes as the vms have it, which is what their users feel. Worry when the mean stays above the target while operations queue, or far above what was calibrated: the device has become slower.',
   unit: 'seconds',
   empty: NO_TARGET,
   queries: [
@@ -139,6 +139,7 @@ const latency = timeSeries({
       'p99 of what vms wrote {{instance}}',
     ),
     query(`min by (instance) (${series(m.tierTargetLatency, OF)})`, 'target {{instance}}'),
+    query(`max by (instance) (${series(r.tiers.calibrated, OF)})`, 'as calibrated {{instance}}'),
   ],
 })
 const queue = timeSeries({
@@ -156,11 +157,12 @@ const queue = timeSeries({
 const operations = timeSeries({
   title: 'Operations against capacity',
   description:
-    'Reads and writes per second on the tier, beside its capacity in force for each class of operations: calibrated where it was measured, else rated. Classes differ; the utilisation weighs them, this does not.',
+    'Reads and writes per second on the tier, beside its capacity in force for each class of operations: calibrated where it was measured, else rated. Classes differ; the utilisation weighs them, this does not. Neighbours are what others do on the disk under a directory beyond their quiet level: worry when they take a good part of the capacity.',
   unit: 'transactions',
   empty: NO_CAPACITY,
   queries: [
     query(sumBy(['instance'], series(r.tiers.operations, OF)), 'operations {{instance}}'),
+    query(sumBy(['instance'], series(r.tiers.neighbours, OF)), 'neighbours {{instance}}'),
     query(`min by (class) (${series(r.tiers.capacityByClass, OF)})`, 'capacity ({{class}})'),
   ],
 })
@@ -307,7 +309,7 @@ const table = rowsOf({
     {
       name: 'available',
       expr: `max by (${BY_TIER}) (${series(m.tierAvailable, OF)}) * on (${BY_TIER}) group_right () max by (${BY_TIER}, kind, filesystem, directory) (${series(m.tierInfo, OF)})`,
-      unit: 'count',
+      unit: 'yesNo',
     },
     { name: 'vms', expr: byTier(m.tierVms), unit: 'count' },
     { name: 'capacity used', expr: byTier(r.tiers.capacityUsed), unit: 'ratio', steps: OVER },

@@ -67,7 +67,6 @@ const what = rowsOf({
   cellLinks: { study: linkTo('study', ['study'], true) },
   columns: [
     {
-      name: 'vms',
       expr: `count by (job, instance, manager, study, case, guest, system, workload, accelerator) (${series(m.vmInfo, VM)})`,
       unit: 'count',
     },
@@ -109,7 +108,6 @@ const drives = rowsOf({
   cellLinks: { tier: linkTo('tiers', ['tier'], true) },
   columns: [
     {
-      name: 'drives',
       expr: `count by (job, instance, ${m.driveInfo.labels.filter((label) => label !== 'vm').join(', ')}) (${series(m.driveInfo, OF)})`,
       unit: 'count',
     },

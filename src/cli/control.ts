@@ -8,21 +8,34 @@ export function controlPath(stateDir: string): string {
   return join(stateDir, 'control', 'kvmio.sock')
 }
 
-/** Does for another kvmio command what it asks for, on this one's tiers. */
+export interface WorkHandlers extends ControlHandlers {
+  /** Waits until no work goes on: one whose client has gone may still be giving back what it had. */
+  settled(): Promise<void>
+}
+
+/** Does for another kvmio command what it asks for, on this one's tiers, once the engine has started. */
 export function controlHandlers(
   engine: Engine,
   works: readonly AnyWork[],
+  started: Promise<void>,
   ending: AbortSignal,
-): ControlHandlers {
+): WorkHandlers {
+  const going = new Set<Promise<unknown>>()
   return {
     status: () => ({ version }),
     works: Object.fromEntries(
       works.map((work) => [
         work.kind,
-        (body: unknown, signal: AbortSignal) =>
-          messagesOf(work, engine, body, AbortSignal.any([signal, ending])),
+        async function* (body: unknown, signal: AbortSignal) {
+          const both = AbortSignal.any([signal, ending])
+          await unlessAborted(started, both)
+          yield* messagesOf(work, engine, body, both, going)
+        },
       ]),
     ),
+    async settled() {
+      await Promise.allSettled(going)
+    },
   }
 }
 
@@ -31,6 +44,7 @@ async function* messagesOf(
   engine: Engine,
   body: unknown,
   signal: AbortSignal,
+  going: Set<Promise<unknown>>,
 ): AsyncGenerator<WorkMessage<unknown, unknown>> {
   const messages: WorkMessage<unknown, unknown>[] = []
   let wake = Promise.withResolvers<void>()
@@ -41,7 +55,9 @@ async function* messagesOf(
   engine.log.info({ asked: body }, `another command hands over its work: ${work.kind}`)
   const working = work.do(engine, work.parse(body), tell, signal)
   let ended = false
+  going.add(working)
   const end = () => {
+    going.delete(working)
     ended = true // before the loop wakes, or it would wait for an event that never comes
     wake.resolve()
   }
@@ -53,4 +69,16 @@ async function* messagesOf(
     wake = Promise.withResolvers()
   }
   yield { result: await working }
+}
+
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
 }

@@ -10,7 +10,9 @@ import type { Constraint, DemandSource } from '../density/records.ts'
 import type { JournalReader } from '../journal/journal.ts'
 import { hasDensity, lastRamp } from '../journal/ramps.ts'
 import { UsageError } from '../lib/errors.ts'
+import { readSpace } from '../source/mounts.ts'
 import { readHostCpu, readMeminfo } from '../source/proc.ts'
+import { leastFree } from '../storage/free-space.ts'
 import { tierRoom } from '../storage/tier-room.ts'
 import { type PastDemand, pastDemand, type Seen } from '../study/past-demand.ts'
 import { type StatedDemand, statedDemand } from '../study/stated-demand.ts'
@@ -163,7 +165,15 @@ async function spaceOf(
   const available = await tierRoom(tier, asked.tier, place)
   if (available === undefined) return undefined
   const taken = live.reduce((sum, { imageBytes }) => sum + (imageBytes[tier] ?? 0), 0)
-  return spaceRoom(asked.guest, tier, available + taken)
+  const kept = await keptFree(asked.tier, config)
+  return spaceRoom(asked.guest, tier, available + taken - kept)
+}
+
+/** Before less than that is free in a directory of the host, studies pause. */
+async function keptFree({ directory }: TierConfig, config: Config): Promise<number> {
+  if (directory === undefined) return 0
+  const space = await readSpace(directory).catch(() => undefined) // it may still have to be made
+  return space ? leastFree(config.freeSpaceFloor, space.sizeBytes) : 0
 }
 
 function meanCpu(live: readonly LiveVm[], guest: string): number | undefined {

@@ -31,10 +31,12 @@ export async function serve(options: ServeOptions, log: Log, signal: AbortSignal
   const holder = new ConfigHolder(config, { log })
   const engine = await Engine.open(options, holder, log, signal)
   let notReady: string | undefined = 'kvmio is starting.'
+  const started = Promise.withResolvers<void>()
   const reload = () => void holder.reload().catch(() => {}) // the holder has told of it
   try {
     await using web = await disposable(listenWeb(engine, () => notReady))
-    const handlers = controlHandlers(engine, WORKS, signal)
+    const handlers = controlHandlers(engine, WORKS, started.promise, signal)
+    await using _works = { [Symbol.asyncDispose]: () => handlers.settled() }
     await using _control = await disposable(
       listenControl({ path: controlPath(config.state), handlers }),
     )
@@ -44,6 +46,7 @@ export async function serve(options: ServeOptions, log: Log, signal: AbortSignal
     const unfinished = await engine.start()
     await prune(engine)
     notReady = undefined
+    started.resolve()
     log.info(`metrics are served at ${web.url}${options.telemetryPath}`)
     await Promise.all([
       watchTiers(engine, signal),

@@ -8,7 +8,7 @@ import { type DriveStats, readBlockStats } from '../source/blockstats.ts'
 import { type CgroupIo, type IoHierarchy, readCgroupIo, removeCgroup } from '../source/cgroup.ts'
 import { type PhaseLine, PhaseLog, type PhaseResult } from '../source/phase-channel.ts'
 import { type Result, ResultParts } from '../source/phase-result.ts'
-import { isSameProcess, type ProcIo, readProcIo } from '../source/proc.ts'
+import { isSameProcess, type ProcIo, readProcIo, readProcStat } from '../source/proc.ts'
 import { Qmp, type QmpEvent } from '../source/qmp.ts'
 import { Balloon, type LastMemory } from './balloon.ts'
 import { driveOfNode } from './block-node.ts'
@@ -59,6 +59,8 @@ export interface LastSample {
   memory: LastMemory
   /** Absent where kvmio may not look into the process. */
   process?: ProcIo
+  /** Processor time of it since its start. */
+  cpuSeconds?: number
   /** Absent without a cgroup. */
   cgroup?: CgroupIo[]
 }
@@ -324,16 +326,22 @@ export class RunningVm {
   }
 
   /** What the host counted for its process and its cgroup; absent where it counts nothing. */
-  async #lastOfHost(): Promise<Pick<LastSample, 'process' | 'cgroup'>> {
+  async #lastOfHost(): Promise<Pick<LastSample, 'process' | 'cpuSeconds' | 'cgroup'>> {
     const { procRoot, hierarchy } = this.#context
     const { cgroup: path } = this.plan
-    const [process, cgroup] = await Promise.all([
-      readProcIo(procRoot, this.#process.pid).catch(() => undefined),
+    const { pid } = this.#process
+    const [process, stat, cgroup] = await Promise.all([
+      readProcIo(procRoot, pid).catch(() => undefined),
+      readProcStat(procRoot, pid).catch(() => undefined),
       hierarchy && path !== undefined
         ? readCgroupIo(hierarchy, path).catch(() => undefined)
         : undefined,
     ])
-    return { ...(process && { process }), ...(cgroup && { cgroup }) }
+    return {
+      ...(process && { process }),
+      ...(stat && { cpuSeconds: stat.cpuSeconds }),
+      ...(cgroup && { cgroup }),
+    }
   }
 
   /** Ends qemu: in order if it still listens. */

@@ -36,12 +36,17 @@ export async function floorProblem(
   }
   for (const { directory, bytes } of byFilesystem.values()) {
     const { availableBytes, sizeBytes } = await readSpace(directory)
-    const least = Math.min(floor, sizeBytes * LARGEST_SHARE)
+    const least = leastFree(floor, sizeBytes)
     if (availableBytes - bytes >= least) continue
     const want = bytes === 0 ? '' : ` of which a run can take ${formatBytes(bytes)},`
     return `${directory} has ${formatBytes(availableBytes)} free,${want} and ${formatBytes(least)} are to stay free`
   }
   return undefined
+}
+
+/** What is to stay free on a filesystem of this size, bytes. */
+export function leastFree(floor: number, sizeBytes: number): number {
+  return Math.min(floor, sizeBytes * LARGEST_SHARE)
 }
 
 /** Where what is written to a tier comes to rest on a filesystem of the host; a loop file grows no further than its size. */

@@ -206,17 +206,26 @@ function memory(lastSample: unknown): PastMemory | undefined {
   }
 }
 
-/** Of the step with the most vms: what else the host does is the least part of it there. */
+/** What one vm more takes, from step to step: what else the host does is in all of them. */
 function rampCpu(
   steps: readonly Step[],
   _: readonly PastRun[],
   { cpus }: Question,
 ): number | undefined {
-  const [largest] = steps.toSorted((one, other) => other.vms - one.vms)
-  const busy = largest?.figures.cpu?.busy
-  return busy === undefined ? undefined : (busy * cpus) / largest!.vms
+  const points = steps.flatMap(({ vms, figures }) =>
+    figures.cpu ? [{ vms, busy: figures.cpu.busy * cpus }] : [],
+  )
+  if (points.length === 0) return undefined
+  const [vms, busy] = [mean(points.map((one) => one.vms)), mean(points.map((one) => one.busy))]
+  const spread = mean(points.map((one) => (one.vms - vms) ** 2))
+  if (spread === 0) return busy / vms
+  return Math.max(0, mean(points.map((one) => (one.vms - vms) * (one.busy - busy))) / spread)
 }
 
+/**
+ * By two figures that are both too high, the lower one: what the host was busy with while the vms were at work has its
+ * neighbours in it, and the processor time of a qemu over its life has the boot in it.
+ */
 function runCpu(
   _: readonly Step[],
   runs: readonly PastRun[],
@@ -225,5 +234,15 @@ function runCpu(
   const shares = runs.flatMap(({ cpuBusy, vms }) =>
     cpuBusy === undefined ? [] : [(cpuBusy * cpus) / vms.length],
   )
-  return shares.length === 0 ? undefined : mean(shares)
+  const lives = runs.flatMap(({ vms }) => vms.flatMap((vm) => cpuOf(vm) ?? []))
+  const known = [shares, lives].filter(({ length }) => length > 0).map(mean)
+  return known.length === 0 ? undefined : Math.min(...known)
+}
+
+/** Processors, on average from the boot to the end. */
+function cpuOf({ lastSample, phases }: PastVm): number | undefined {
+  const { cpuSeconds } = (lastSample as Partial<LastSample> | undefined) ?? {}
+  const [begun, ended] = [phases.at(0), phases.at(-1)]
+  if (cpuSeconds === undefined || !begun || !ended || ended.at <= begun.at) return undefined
+  return cpuSeconds / (ended.at - begun.at)
 }

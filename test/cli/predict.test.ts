@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type PredictOptions, prediction } from '../../src/cli/predict.ts'
@@ -25,8 +25,18 @@ async function stateWith(t: Test, demand?: Record<string, unknown>) {
   const configFile = join(directory, 'kvmio.yaml')
   const config = {
     state: 'state',
-    tiers: { disk, other: { directory: 'other' }, spare: { directory: 'spare' } },
-    guests: { small: { ...on('disk'), ...(demand && { demand }) }, data: on('other') },
+    tiers: {
+      disk,
+      other: { directory: 'other' },
+      spare: { directory: 'spare' },
+      full: { directory: 'full' },
+    },
+    guests: {
+      small: { ...on('disk'), ...(demand && { demand }) },
+      data: on('other'),
+      a: on('full'),
+      b: on('full'),
+    },
     density: { utilisationCap: '80%', memoryReserve: '0B' },
   }
   await writeFile(configFile, JSON.stringify(config))
@@ -47,6 +57,20 @@ t.test('from what the config states', async (t) => {
     { method: 'sigma', vms: 7, bound: 'io', headroom: -1 },
     { method: 'measured' },
   ])
+})
+
+t.test('what is to stay free in a directory of the host', async (t) => {
+  const { ask, configFile } = await stateWith(t, { ...DEMAND, space: '64MiB' })
+  await mkdir(join(configFile, '../disk'))
+  const room = async (floor: string) => {
+    const config = JSON.parse(await readFile(configFile, 'utf8'))
+    await writeFile(configFile, JSON.stringify({ ...config, freeSpaceFloor: floor }))
+    return (await ask('disk')).facts.space!.room
+  }
+  const less = (await room('0B')) - (await room('2GiB'))
+  const { blocks, bsize } = await statfs(configFile)
+  const least = Math.min(2 ** 31, (blocks * bsize) / 10)
+  t.ok(Math.abs(less - least) < least / 2, `${less} B; others write on the same disk`)
 })
 
 t.test('what a ramp has shown', async (t) => {
@@ -118,9 +142,14 @@ t.test('what is not known, and what to do then', async (t) => {
       { source: 'live' },
       'no kvmio serves vms that show what a vm of guest small asks of tier disk',
     ],
-    ['dsk', {}, 'expected a tier: disk, other or spare, got "dsk"; did you mean disk?'],
+    ['dsk', {}, 'expected a tier: disk, other, spare or full, got "dsk"; did you mean disk?'],
     ['spare', {}, 'expected --guest, since no guest has a drive on tier spare'],
-    ['disk', { guest: 'smal' }, 'expected a guest: small or data, got "smal"; did you mean small?'],
+    ['full', {}, 'expected --guest, since several have drives on tier full: a or b'],
+    [
+      'disk',
+      { guest: 'smal' },
+      'expected a guest: small, data, a or b, got "smal"; did you mean small?',
+    ],
   ]
   for (const [tier, more, message] of rows) await t.rejects(ask(tier, more), { message })
 })

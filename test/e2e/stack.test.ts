@@ -127,15 +127,7 @@ async function shippedFiles({ directory }: Home): Promise<string> {
   await cp(join(repository, 'prometheus'), files, { recursive: true })
   const file = join(files, 'prometheus.yml')
   const text = await readFile(file, 'utf8')
-  const alertmanager = join(files, 'alertmanager.yml')
-  const isThere = existsSync(alertmanager)
-  if (!isThere)
-    await writeFile(alertmanager, 'route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n')
-  const targets = `static_configs: [{ targets: ['127.0.0.1:9093'] }]`
-  const alerting = text.includes('alerting:')
-    ? ''
-    : `alerting: { alertmanagers: [{ ${targets} }] }\n`
-  await writeFile(file, text.replaceAll(/(_interval): 10s/g, '$1: 5s') + alerting)
+  await writeFile(file, text.replaceAll(/(_interval): 10s/g, '$1: 5s'))
   return files
 }
 

@@ -183,7 +183,9 @@ function passedCases(runs: readonly RunRecord[]): Set<string> {
 function sentenceOf({ case: name, outcome, reason, startedAt, endedAt, vms }: RunRecord): string {
   const took = endedAt === undefined ? '' : ` in ${Math.round(endedAt - startedAt)} s`
   const phases = vms.flatMap(({ phases }) =>
-    phases.map(({ phase, seconds }) => `${phase} ${seconds?.toFixed(1) ?? '?'}`),
+    phases.flatMap(({ phase, seconds }) =>
+      seconds === undefined ? [] : `${phase} ${seconds.toFixed(1)}`,
+    ),
   )
   return `${name}: ${outcome}${took} (${phases.join(', ')})${reason === undefined ? '' : `: ${reason}`}`
 }

@@ -27,6 +27,12 @@ export const EMPTIES: readonly Empty[] = [
     refId: 'B',
     why: 'the appliance boots from memory: its boot asks the tier for nothing',
   },
+  {
+    dashboard: 'tiers',
+    panel: 'Latency against target',
+    refId: 'D',
+    why: 'the tiers of kvmio.yaml are rated, not calibrated',
+  },
   { dashboard: 'tiers', panel: 'Guests on tiers', refId: 'E', why: NO_RAMP },
   { dashboard: 'tiers', panel: 'Alerts', why: NO_ALERT },
   { dashboard: 'vm', panel: 'Pressure of I/O', why: CGROUP_1 },

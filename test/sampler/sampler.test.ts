@@ -63,6 +63,23 @@ t.test('rates of vms: what they asked of qemu, flushes too', async (t) => {
   t.strictSame(host.errors, [])
 })
 
+t.test('a second has what qemu had counted, and what was asked of each tier', async (t) => {
+  const operations = { 'drive-root': { reads: 5, writes: 5 } }
+  const host = await withVm(t, { operations })
+  host.vms.push(fakeVm('silent', { beforeAnswer: () => Promise.reject(new Error('hangs')) }))
+  await host.devices({ ...VDA })
+  await host.tick()
+  operations['drive-root'] = { reads: 8, writes: 25 }
+  await host.tick(2000)
+  const { drives, demand } = at(host.seconds, -1)
+  t.match(drives.get('a'), [
+    { id: 'drive-root', read: { operations: 8 }, write: { operations: 25 } },
+  ])
+  t.notOk(drives.has('silent'))
+  const ofA = demand.filter(({ vm }) => vm === 'a')
+  t.match(ofA, [{ tier: 'sata', basis: 'operations', seconds: 23 / 100 / 2 }])
+})
+
 t.test('a vm whose drives were passed through has no rate, rather than one of 0', async (t) => {
   const host = await withVm(t, { drives: [] })
   for (let tick = 0; tick < 3; tick++) await host.tick()

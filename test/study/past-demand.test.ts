@@ -17,6 +17,7 @@ interface RunText {
   cache?: string
   outcome?: 'passed' | 'failed'
   cpuBusy?: number
+  cpuSeconds?: number
   takenMib?: number
   leftMib?: number
   /** Transactions of each vm in the seconds from 1; the boot is 3 s, and the last 2 are the shutdown. */
@@ -37,6 +38,7 @@ function addRun(
     cache = 'none',
     outcome = 'passed',
     cpuBusy,
+    cpuSeconds,
     takenMib = 100,
     leftMib,
     vms,
@@ -61,7 +63,7 @@ function addRun(
     ])
     const balloon = leftMib === undefined ? undefined : { actualBytes: leftMib * MIB }
     const memory = { process: { totalBytes: takenMib * MIB }, ...(balloon && { balloon }) }
-    vmEnded(journal, vmId, 'passed', undefined, { memory })
+    vmEnded(journal, vmId, 'passed', undefined, { memory, cpuSeconds })
     recordSamples(
       journal,
       id,
@@ -150,6 +152,20 @@ test('what a balloon has left, and the most that was taken', async (t) => {
   })
 })
 
+test('processors: the lower of two figures that are too high', async (t) => {
+  const cpu = (...runs: Partial<RunText>[]) => {
+    const journal = journalFor(t)
+    for (const more of runs) addRun(journal, { vms: [busy], ...more })
+    return pastDemand(journal, question).cpu
+  }
+  t.equal(cpu({}), undefined)
+  t.equal(cpu({ cpuBusy: 0.5 }), 2)
+  t.equal(cpu({ cpuBusy: 0.5, vms: [busy, busy] }), 1)
+  t.equal(cpu({ cpuSeconds: 3 }), 0.2, 'over a life of 15 s')
+  t.equal(cpu({ cpuBusy: 1, cpuSeconds: 3 }), 0.2, 'neighbours were busy')
+  t.equal(cpu({ cpuBusy: 0.025, cpuSeconds: 3 }), 0.1, 'the boot took most of it')
+})
+
 test('a ramp comes before runs: its vms ask at their own pace', async (t) => {
   const journal = journalFor(t)
   addRun(journal, { vms: [busy], cpuBusy: 1 })
@@ -159,7 +175,7 @@ test('a ramp comes before runs: its vms ask at their own pace', async (t) => {
       ...{ seq, repetition: 1, vms, verdict },
       figures: {
         demand: { mean, sigma: 0, correlation: vms === 1 ? 0 : 0.1 },
-        ...{ seconds: 60, memory: 200 * MIB, cpu: { busy: 0.1 * vms } },
+        ...{ seconds: 60, memory: 200 * MIB, cpu: { busy: 0.2 + 0.1 * vms } },
       },
     })
   step(1, 1, 'met', 0.02)
@@ -174,7 +190,7 @@ test('a ramp comes before runs: its vms ask at their own pace', async (t) => {
   t.ok(Math.abs(demand!.sigma - 0.01) < 1e-9)
   t.equal(demand!.correlation, 0.1)
   t.strictSame(seen, { from: 'ramp', count: 2, vms: [1, 2], seconds: 120 })
-  t.ok(Math.abs(cpu! - 0.4) < 1e-12, `${cpu}: of its step with the most vms`)
+  t.ok(Math.abs(cpu! - 0.4) < 1e-12, `${cpu}: what one vm more takes`)
   t.strictSame(memory, { takenBytes: 200 * MIB })
   t.equal(mix, undefined)
 })

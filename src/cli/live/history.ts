@@ -52,7 +52,7 @@ class Track {
   get flow(): Flow {
     const [first, last] = [this.#readings[0], this.#readings.at(-1)]
     const now = this.#rates.at(-1) ?? undefined
-    if (!first || !last || last.at <= first.at) return given({ now })
+    if (!this.#wasRead || !first || !last || last.at <= first.at) return given({ now })
     const transactions = last.transactions - first.transactions
     const seconds = (last.seconds ?? Number.NaN) - (first.seconds ?? Number.NaN)
     return given({

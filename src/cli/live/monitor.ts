@@ -59,7 +59,11 @@ export class Monitor implements Live {
       engine.onSecond((second) => {
         this.#secondAt = this.#now()
         this.#history.take(second, engine.vms())
-        this.#tell()
+        try {
+          this.#tell()
+        } catch (error) {
+          engine.log.error({ err: error }, 'the live page was not told') // the sampler goes on
+        }
       }),
     ]
   }

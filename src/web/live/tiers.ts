@@ -41,7 +41,7 @@ function roomRows(room: Room | undefined): Html | undefined {
   if (!room) return undefined
   const { vms, headroom, bound, method } = room
   const how = [method, bound && `bound by ${bound}`].filter(Boolean).join(', ')
-  return html`${vms !== undefined && row('Density', html`<span data-figure="density">${vms}</span> vms <small>${how}</small>`)}
+  return html`${vms !== undefined && row('Density', html`<span data-figure="density">${vms}</span> ${vms === 1 ? 'vm' : 'vms'} <small>${how}</small>`)}
 ${headroom !== undefined && row('Headroom', headroomText(headroom))}`
 }
 

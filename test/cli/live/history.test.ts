@@ -147,6 +147,15 @@ t.test('a vm that ran before: what it did then is no flow of now', async (t) => 
   t.strictSame([guest.total, qemu.total, group.total], [9_000, 5_000, 7_000])
 })
 
+t.test('of a vm whose drives were passed through nothing is known, which is not 0', async (t) => {
+  const host = await watched(t)
+  host.vms.push(fakeVm('a', { drives: [], cgroup: undefined }))
+  for (let second = 0; second < 5; second++) await host.second()
+  const { guest, qemu, group } = host.history.vm('a')!
+  t.strictSame([guest.flow, qemu.flow, group.flow], [{}, {}, {}])
+  t.strictSame([guest.total, qemu.total, group.total], [undefined, undefined, undefined])
+})
+
 t.test('the next vm of a name begins anew', async (t) => {
   const host = await watched(t)
   const operations = { 'drive-root': { writes: 0 } }

@@ -185,6 +185,15 @@ t.test('nothing is gathered while nobody looks', async (t) => {
   t.equal((await monitor.state()).health.secondAt, before)
 })
 
+t.test('a page that cannot be made does not hold the sampler', async (t) => {
+  const { monitor, ...host } = await watched(t)
+  monitor.onState(() => {
+    throw new Error('no page')
+  })
+  for (let second = 0; second < 3; second++) await host.second()
+  t.equal((await monitor.state()).tiers[0]?.history.length, 2)
+})
+
 t.test('the collectors are as the last scrape found them', async (t) => {
   const { monitor, memory, time } = await watched(t)
   t.match(memory.collectors, [{ name: 'host' }, { name: 'tier' }])
