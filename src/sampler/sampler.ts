@@ -98,9 +98,19 @@ interface Reading extends Total {
   at: number
 }
 
+/** A second while it is being read. */
+interface Draft {
+  devices: Map<string, number>
+  vms: Map<string, number>
+  drives: Map<string, readonly DriveStats[]>
+  demand: DemandSample[]
+  totals: Record<keyof Totals, Map<string, Total>>
+}
+
 const INTERVAL_MS = 1_000
 // A vm that does not answer within this costs its own sample of this second, not the others'.
 const QMP_DEADLINE_MS = 800
+
 /**
  * Reads the device and vm counters each second: a scrape smooths bursts away, and a variance cannot be had from averages.
  * What it keeps of a vm or a device goes with it.
@@ -149,24 +159,16 @@ export class Sampler {
     this.#lastTick = now
     const vms = this.#options.vms()
     this.#forget(vms)
-    const rates = new Map<string, number>()
-    const drives = new Map<string, DriveStats[]>()
-    const totals: Record<keyof Totals, Map<string, Total>> = {
-      devices: new Map(),
-      vms: new Map(),
-      cgroups: new Map(),
-    }
-    const demand: DemandSample[] = []
+    const draft = emptyDraft()
     const reading = await this.#readDevicesFirst()
-    await Promise.all(vms.map((vm) => this.#sampleVm(vm, rates, drives, demand, totals)))
-    const devices = reading
-      ? this.#sampleDevices(reading, totals.devices)
-      : new Map<string, number>()
-    if (reading) demand.push(...this.#deviceDemandOf(reading, vms))
-    if (seconds !== undefined) this.#demand.add(demand)
+    await Promise.all(vms.map((vm) => this.#sampleVm(vm, draft)))
+    if (reading) {
+      this.#sampleDevices(reading, draft)
+      draft.demand.push(...this.#deviceDemandOf(reading, vms))
+    }
+    if (seconds !== undefined) this.#demand.add(draft.demand)
     const cpu = await this.#sampleCpu()
-    if (seconds === undefined) return
-    this.#options.onSecond?.({ seconds, devices, vms: rates, drives, demand, ...cpu, totals })
+    if (seconds !== undefined) this.#options.onSecond?.({ seconds, ...draft, ...cpu })
   }
 
   /** A vm's last reading, before its qemu and its cgroup go: what it did in its last second stays attributed to it. */
@@ -242,21 +244,15 @@ export class Sampler {
     return state
   }
 
-  async #sampleVm(
-    vm: Vm,
-    rates: Map<string, number>,
-    counted: Map<string, DriveStats[]>,
-    demand: DemandSample[],
-    totals: Record<'vms' | 'cgroups', Map<string, Total>>,
-  ): Promise<void> {
+  async #sampleVm(vm: Vm, draft: Draft): Promise<void> {
     const state = this.#vmState(vm)
     const [{ drives, at }] = await Promise.all([
       this.#readDrives(vm),
       this.#sampleCgroup(vm, state),
     ])
-    if (state.devices.size > 0) totals.cgroups.set(vm.name, groupTotal(state.devices))
+    if (state.devices.size > 0) draft.totals.cgroups.set(vm.name, groupTotal(state.devices))
     if (!drives || !state.rates) return
-    counted.set(vm.name, drives)
+    draft.drives.set(vm.name, drives)
     // A medium that the vm reads from beside them is none of its drives.
     const own = drives.filter(({ id }) => vm.drives.some((drive) => drive.id === id))
     const operations = own.flatMap(({ read, write, flush }) => [read, write, flush])
@@ -265,15 +261,15 @@ export class Sampler {
     const now = { transactions, seconds: nanoseconds / 1e9, at }
     const { before } = state
     state.before = now
-    totals.vms.set(vm.name, now)
+    draft.totals.vms.set(vm.name, now)
     const costs = this.#demandOf(vm, drives, state)
     const rate = rateBetween(before, now)
     if (before === undefined || rate === undefined) return
     const seconds = (at - before.at) / 1000
     state.rates.observe(rate)
-    rates.set(vm.name, rate)
+    draft.vms.set(vm.name, rate)
     for (const [tier, cost] of costs)
-      demand.push({ vm: vm.name, tier, basis: 'operations', seconds: cost / seconds })
+      draft.demand.push({ vm: vm.name, tier, basis: 'operations', seconds: cost / seconds })
   }
 
   async #readDrives(vm: Vm): Promise<{ drives?: DriveStats[]; at: number }> {
@@ -375,8 +371,7 @@ export class Sampler {
     return this.#deviceDemand.settle(stats, at, vms, tiers(), hierarchy)
   }
 
-  #sampleDevices({ stats, at }: DevicesReading, totals: Map<string, Total>): Map<string, number> {
-    const rates = new Map<string, number>()
+  #sampleDevices({ stats, at }: DevicesReading, { devices, totals }: Draft): void {
     const attributed = this.#attributed
     this.#attributed = new Map()
     const present = new Set(stats.map(({ device }) => device))
@@ -384,12 +379,11 @@ export class Sampler {
       if (!present.has(device)) this.#devices.delete(device)
     for (const stat of stats) {
       const total = totalOf(stat)
-      totals.set(stat.device, total)
+      totals.devices.set(stat.device, total)
       const byVms = attributed.get(`${stat.major}:${stat.minor}`)
       const rate = this.#sampleDevice(stat, { ...total, at }, byVms)
-      if (rate !== undefined) rates.set(stat.device, rate)
+      if (rate !== undefined) devices.set(stat.device, rate)
     }
-    return rates
   }
 
   #sampleDevice(
@@ -448,4 +442,14 @@ function countsOf(stat: Diskstat): IoCounts {
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
+}
+
+function emptyDraft(): Draft {
+  return {
+    devices: new Map(),
+    vms: new Map(),
+    drives: new Map(),
+    demand: [],
+    totals: { devices: new Map(), vms: new Map(), cgroups: new Map() },
+  }
 }
