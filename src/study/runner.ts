@@ -191,7 +191,8 @@ export async function takeUpRun(
   context: StudyContext,
   signal: AbortSignal,
 ): Promise<RunSummary> {
-  using _lease = await context.leases.acquire([...tiers], `study ${unfinished.study}`, signal)
+  // Without the signal: the vms of a run are there, and must be ended where it has come already. Nobody else had these tiers.
+  using _lease = await context.leases.acquire([...tiers], `study ${unfinished.study}`)
   const { study, caseName, block, id } = unfinished
   context.onEvent({ type: 'run-started', study, case: caseName, block, run: id, done: 0, of: 1 })
   const summary = await resumeRun(unfinished, context, signal)

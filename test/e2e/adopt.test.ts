@@ -110,6 +110,21 @@ t.test('a kvmio that is killed', { skip }, async (t) => {
     const second = await kvmio(home, ['clean']).end()
     t.equal(second.stdout, 'nothing was left behind\n')
   })
+
+  await t.test(
+    'is followed by one that is told to end before it has taken the vm over',
+    async (t) => {
+      await writingVm(home, await serve(home), 4)
+      await kill(home)
+      const next = kvmio(home, ['serve'])
+      await says(next, 'tier is still up; taken over')
+      next.kill('SIGTERM')
+      const { code, stderr } = await next.end()
+      t.equal(code, 0, stderr)
+      t.match(journal(home)[3], { id: 4, outcome: 'abandoned', reason: 'ended by SIGTERM' })
+      await nothingLeft(t, home)
+    },
+  )
 })
 
 /** Waits until the vm of this run writes. */
