@@ -92,6 +92,7 @@ try {
 } finally {
   serving.kill('SIGTERM')
   if (serving.exitCode === null) await once(serving, 'exit')
+  rmSync(work, { recursive: true, force: true })
 }
 
 function kvmio(command, ...args) {

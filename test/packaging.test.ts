@@ -27,13 +27,19 @@ t.test('the published package, packed and installed', async (t) => {
   await t.test('is packed from the sources', async (t) => {
     const files = await pack(work, tarball)
     for (const file of [
+      'packaging/kvmio.service',
+      'dist/web/password-worker.js',
       ...['bin/kvmio.mjs', 'dist/main.js', 'dist/guest/systems/init.sh', 'LICENSE'],
+      ...['grafana/dashboards/tiers.json', 'grafana/provisioning/dashboards/kvmio.yml'],
+      ...['prometheus/alertmanager.yml', 'prometheus/rules/alerts.yml', 'packaging/kvmio.service'],
       ...['dist/web/live/script.mjs', 'dist/web/live/style.css', 'dist/web/live/icon.svg'],
     ]) {
       t.ok(files.includes(file), file)
     }
     t.strictSame(
-      files.filter((file) => /^(src|test|scripts|node_modules)\/|\.ts$/.test(file)),
+      files.filter((file) =>
+        /^(src|test|scripts|node_modules|grafana\/src|prometheus\/tests)\/|\.ts$/.test(file),
+      ),
       [],
       'and nothing else',
     )
@@ -66,9 +72,20 @@ t.test('the published package, packed and installed', async (t) => {
 /** Packs a copy, so that no dist/ comes to stand in the repository; the files in the tarball. */
 async function pack(work: string, tarball: string): Promise<string[]> {
   const copy = join(work, 'copy')
-  const names = ['bin', 'scripts', 'src', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
+  const names = [
+    'bin',
+    'packaging',
+    'scripts',
+    'src',
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ]
   const documents = ['README.md', 'LICENSE', 'CHANGELOG.md', 'kvmio.yaml']
-  for (const name of [...names, ...documents].filter((name) => existsSync(join(root, name)))) {
+  const beside = ['docs', 'grafana', 'packaging', 'prometheus', 'studies']
+  for (const name of [...names, ...documents, ...beside].filter((name) =>
+    existsSync(join(root, name)),
+  )) {
     await cp(join(root, name), join(copy, name), { recursive: true })
   }
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))

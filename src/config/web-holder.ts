@@ -28,7 +28,7 @@ export class WebConfigHolder {
 
   /**
    * What is in force now. The files are looked at each time, as exporter-toolkit does, so that the next connection sees a
-   * renewed certificate however it came there; it takes 20 µs. What cannot be used is told of once.
+   * renewed certificate however it came there; it takes 10 µs. What cannot be used is told of once.
    */
   current(): WebConfig {
     for (const [file, state] of this.#states) {

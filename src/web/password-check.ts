@@ -5,7 +5,7 @@ import type { Question } from './password-worker.ts'
 
 /** Somebody who tries passwords gets no more than this in line, and keeps others out for some seconds at the most. */
 const MAX_WAITING = 20
-/** A thread takes 6 MB and 40 ms to start; one that has nothing to do for so long is ended. */
+/** A thread takes some 25 MB; one that has nothing to do for so long is ended. */
 const IDLE_MS = 10_000
 
 interface Waiting extends Question {

@@ -25,8 +25,18 @@ async function stateWith(t: Test, demand?: Record<string, unknown>) {
   const configFile = join(directory, 'kvmio.yaml')
   const config = {
     state: 'state',
-    tiers: { disk, other: { directory: 'other' }, spare: { directory: 'spare' } },
-    guests: { small: { ...on('disk'), ...(demand && { demand }) }, data: on('other') },
+    tiers: {
+      disk,
+      other: { directory: 'other' },
+      spare: { directory: 'spare' },
+      full: { directory: 'full' },
+    },
+    guests: {
+      small: { ...on('disk'), ...(demand && { demand }) },
+      data: on('other'),
+      a: on('full'),
+      b: on('full'),
+    },
     density: { utilisationCap: '80%', memoryReserve: '0B' },
   }
   await writeFile(configFile, JSON.stringify(config))
@@ -132,9 +142,14 @@ t.test('what is not known, and what to do then', async (t) => {
       { source: 'live' },
       'no kvmio serves vms that show what a vm of guest small asks of tier disk',
     ],
-    ['dsk', {}, 'expected a tier: disk, other or spare, got "dsk"; did you mean disk?'],
+    ['dsk', {}, 'expected a tier: disk, other, spare or full, got "dsk"; did you mean disk?'],
     ['spare', {}, 'expected --guest, since no guest has a drive on tier spare'],
-    ['disk', { guest: 'smal' }, 'expected a guest: small or data, got "smal"; did you mean small?'],
+    ['full', {}, 'expected --guest, since several have drives on tier full: a or b'],
+    [
+      'disk',
+      { guest: 'smal' },
+      'expected a guest: small, data, a or b, got "smal"; did you mean small?',
+    ],
   ]
   for (const [tier, more, message] of rows) await t.rejects(ask(tier, more), { message })
 })

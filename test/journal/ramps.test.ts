@@ -1,4 +1,7 @@
-import t from 'tap'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
 import { Journal } from '../../src/journal/journal.ts'
 import {
   abandonRamps,
@@ -11,10 +14,17 @@ import {
   recordRampStep,
 } from '../../src/journal/ramps.ts'
 
+async function openJournal(t: Test, now: () => number): Promise<Journal> {
+  const directory = await mkdtemp(join(tmpdir(), 'kvmio-journal-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const journal = new Journal(join(directory, 'journal.sqlite'), now)
+  t.teardown(() => journal.close())
+  return journal
+}
+
 t.test('a ramp is there before its first step, with what was predicted', async (t) => {
   const clock = { now: 1000 }
-  const journal = new Journal(':memory:', () => clock.now)
-  t.teardown(() => journal.close())
+  const journal = await openJournal(t, () => clock.now)
   const start = { tier: 'slow', guest: 'small', manifest: { qemu: '7.2' }, prediction: { n: 12 } }
   const id = recordRamp(journal, start)
   t.strictSame(allRamps(journal), [{ id, ...start, startedAt: 1000, steps: [] }])
@@ -39,8 +49,7 @@ t.test('a ramp is there before its first step, with what was predicted', async (
 })
 
 t.test('the newest that ended well is what a tier is known by', async (t) => {
-  const journal = new Journal(':memory:', () => 0)
-  t.teardown(() => journal.close())
+  const journal = await openJournal(t, () => 0)
   const ramp = (tier: string, guest: string) =>
     recordRamp(journal, { tier, guest, manifest: {}, prediction: {} })
   recordRampEnd(journal, ramp('a', 'x'), { measured: 5, bound: 'latency' })

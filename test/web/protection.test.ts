@@ -106,7 +106,14 @@ t.test('without a password there is health, and nothing else', async (t) => {
   for (const path of ['/-/healthy', '/-/ready', '/-/healthy?verbose']) {
     t.equal((await get(path)).status, 200, path)
   }
-  const closed = ['/', '/metrics', '/metrics?collect[]=qmp', '/-/reload', '/nothing', '/-/healthy/']
+  const closed = [
+    '/',
+    '/metrics',
+    '/metrics?collect[]=qmp',
+    '/live/events',
+    '/api/v1/state',
+    '/-/healthy/',
+  ]
   for (const path of [...closed, '//-/healthy', '/-/healthy/../../metrics', '/-/%68ealthy']) {
     const { status, headers, body } = await get(path)
     t.equal(status, 401, path)

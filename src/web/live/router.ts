@@ -24,6 +24,8 @@ export function createLiveRouter(parts: LiveParts, events: Events): Router {
   })
   for (const [name, type] of Object.entries(ASSETS))
     route(router, 'get', `/live/${name}`, asset(name, type))
+  // What browsers ask for beside the pages of plain text, which cannot name an icon.
+  route(router, 'get', '/favicon.ico', asset('icon.svg', ASSETS['icon.svg']))
   route(router, 'get', '/live/events', (request, response) => events.handle(request, response))
   apiRoutes(router, parts.live)
   docsRoutes(router, parts.docs)

@@ -54,6 +54,7 @@ t.test('the page and what it loads', async (t) => {
     '/live/script.mjs': 'text/javascript; charset=utf-8',
     '/live/style.css': 'text/css; charset=utf-8',
     '/live/icon.svg': 'image/svg+xml',
+    '/favicon.ico': 'image/svg+xml',
   }
   for (const [path, type] of Object.entries(types)) {
     const asset = await get(path)
