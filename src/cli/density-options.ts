@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UsageError } from '../lib/errors.ts'
 import { parseSeconds } from '../lib/quantities.ts'
-import type { DensityOptions } from './density.ts'
+import { type DensityOptions, requestOf } from './density.ts'
 import { duration, serveOptions } from './options.ts'
 
 /** The flags of a ramp. */
@@ -38,35 +38,11 @@ export function addDensityOptions(command: Command): Command {
 type Flags = Record<string, unknown>
 
 export function densityOptions(tier: string, flags: Flags): DensityOptions {
-  const {
-    guest,
-    workload,
-    target,
-    start,
-    hold,
-    window,
-    settle,
-    repetitions,
-    max,
-    timeLimit,
-    seed,
-  } = flags as unknown as DensityOptions
   for (const name of ['vms', 'source'])
     if (flags[name] !== undefined) throw new UsageError(`--${name} is for --predict`)
   return {
     ...serveOptions(flags),
-    tier,
-    guest,
-    workload,
-    target,
-    start,
-    hold,
-    window,
-    settle,
-    repetitions,
-    max,
-    timeLimit,
-    seed,
+    ...requestOf({ ...flags, tier }),
     json: flags.json === true,
   }
 }

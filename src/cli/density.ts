@@ -126,34 +126,14 @@ async function oneStudy(word: string, config: Config) {
   throw new UsageError(`--workload: expected one study, got the ${more.length + 1} of ${word}`)
 }
 
-function requestOf({
-  tier,
-  guest,
-  workload,
-  target,
-  start,
-  hold,
-  window,
-  settle,
-  repetitions,
-  max,
-  timeLimit,
-  seed,
-}: RampRequest): RampRequest {
-  return {
-    tier,
-    guest,
-    workload,
-    target,
-    start,
-    hold,
-    window,
-    settle,
-    repetitions,
-    max,
-    timeLimit,
-    seed,
-  }
+const KEYS = [
+  ...['tier', 'guest', 'workload', 'target', 'start', 'hold', 'window', 'settle'],
+  ...['repetitions', 'max', 'timeLimit', 'seed'],
+] as (keyof RampRequest)[]
+
+/** What a ramp is told, of all that a command or another kvmio says. */
+export function requestOf(said: Partial<RampRequest>): RampRequest {
+  return Object.fromEntries(KEYS.map((key) => [key, said[key]])) as unknown as RampRequest
 }
 
 const NUMBERS = ['hold', 'window', 'settle', 'repetitions', 'max', 'timeLimit'] as const
@@ -172,7 +152,7 @@ function parseRequest(body: unknown): RampRequest {
   for (const key of ['target', 'seed'] as const)
     if (request[key] !== undefined && !isAbove(request[key], key === 'seed' ? -1 : 0))
       throw wrong(key, 'a number')
-  return requestOf(request as unknown as RampRequest)
+  return requestOf(request)
 }
 
 function isAbove(value: unknown, least = 0): boolean {

@@ -91,7 +91,8 @@ t.test('the vms that run already', { skip: lack }, async (t) => {
       t.ok(begin.value('kvmio_vm_process_cpu_seconds_total', { vm })! >= 0, vm)
     }
     const answers = await (await fetch(serving.url)).text()
-    t.match(answers, new RegExp(`<td>${WEB}</td><td>libvirt</td>`), 'the page for people')
+    const shown = `<h3>${WEB}</h3>\n<p class="about">found, libvirt, tcg, 64 MiB</p>`
+    t.ok(answers.includes(shown), 'the live page')
   })
 
   await t.test('their drives, on tiers that are found', async (t) => {

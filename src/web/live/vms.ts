@@ -21,9 +21,10 @@ function card(vm: VmState, at: number): Html {
     accelerator,
     memoryBytes !== undefined && formatBytes(memoryBytes),
   ].filter(Boolean)
+  const now = phase(vm, at)
   return html`<article class="card" data-key="vm ${name}" data-vm="${name}">
 <h3>${name}</h3>
-<p class="about">${phase(vm, at)}${about.length > 0 && html` · ${about.join(', ')}`}</p>
+<p class="about">${now}${now !== undefined && about.length > 0 && ' · '}${about.join(', ')}</p>
 <p class="headline"><strong data-figure="now">${rate(flow.now)}</strong> tps</p>
 ${sparkline(vm.history)}
 ${layers.length > 0 && layerTable(name, layers)}

@@ -111,7 +111,7 @@ t.test('vms, layer by layer', async (t) => {
   })
   t.match(
     words({ vms: [{ ...found, layers: [], history: [], flow: {} }] }),
-    /demo-ide-1 · found, libvirt – tps Nothing has been read yet. root/,
+    /demo-ide-1 found, libvirt – tps Nothing has been read yet. root/,
   )
   t.match(words({ vms: [] }), /Vms 0 None runs now/)
 })
