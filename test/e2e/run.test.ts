@@ -131,7 +131,7 @@ const BAD_USAGE: [name: string, args: string[], config: object | undefined, stde
     'a bad config',
     ['run', 'two', '--once'],
     { tiers: {}, guest: {} },
-    'CONFIG:3:3: guest: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, tiers, guests, studies; did you mean guests?\n',
+    'CONFIG:3:3: guest: unknown key; known keys are state, qemu, retention, freeSpaceFloor, discovery, density, tiers, guests, studies; did you mean guests?\n',
   ],
   [
     'a bad flag',
