@@ -9,11 +9,25 @@ const POLL_MS = 100
 // What has not become less for so long is written by others, who go on.
 const STILL_MS = 3_000
 
-export interface DrainOptions {
-  /** Where the images are. */
+export interface Written {
+  /** Where images are. */
   directories: readonly string[]
   /** The paths of those that are block devices, without a filesystem of this host. */
   devices?: readonly string[]
+}
+
+/**
+ * Waits until what was written has reached the devices: syncfs of each tier, fsync of each device. A sync of everything would
+ * wait for a neighbour's dead disk too.
+ */
+export async function syncAll({ directories, devices = [] }: Written): Promise<void> {
+  for (const directory of directories) {
+    await sync(['--file-system', directory], `the filesystem of ${directory}`)
+  }
+  for (const device of devices) await sync([device], device)
+}
+
+export interface DrainOptions extends Written {
   /** Whether the host's page cache stands between the guests and the device. */
   hostCached: boolean
   procRoot: string
@@ -21,21 +35,11 @@ export interface DrainOptions {
 }
 
 /**
- * Waits until what was written has reached the devices: syncfs of each tier, fsync of each device (a sync of everything would wait for a
- * neighbour's dead disk too) and, where writes are host-cached, Dirty and Writeback of /proc/meminfo below a floor, or no longer
- * becoming less: they are the whole host's.
+ * The same and, where writes are host-cached, until Dirty and Writeback of /proc/meminfo are below a floor, or no longer
+ * becoming less: they are the whole host's, and what others write is not to fall into what is measured next.
  */
-export async function drain({
-  directories,
-  devices = [],
-  hostCached,
-  procRoot,
-  signal,
-}: DrainOptions): Promise<void> {
-  for (const directory of directories) {
-    await sync(['--file-system', directory], `the filesystem of ${directory}`)
-  }
-  for (const device of devices) await sync([device], device)
+export async function drain({ hostCached, procRoot, signal, ...written }: DrainOptions) {
+  await syncAll(written)
   if (hostCached) await pageCacheDrained(procRoot, signal)
 }
 

@@ -185,7 +185,7 @@ async function finishRun(
     const failed = members.find(({ end }) => end && end.outcome !== 'passed')
     if (failed) await stopAll(`vm ${failed.plan.name} did not run`)
     await Promise.all(members.map(seeThrough))
-    await settleAfter(plans, context, signal).catch((error) => {
+    await settleAfter(plans, context).catch((error) => {
       context.vm.log.warn({ err: error }, 'the run ends before its data was on the device')
     })
     samples.stop()

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { drain } from '../../src/storage/drain.ts'
+import { drain, syncAll } from '../../src/storage/drain.ts'
 
 const { signal } = new AbortController()
 
@@ -75,9 +75,9 @@ t.test('a signal ends the waiting', async (t) => {
 
 t.test('each tier is synced', async (t) => {
   const { procRoot } = await hostWith(t)
-  await drain({ directories: [procRoot, tmpdir()], hostCached: false, procRoot, signal })
+  await syncAll({ directories: [procRoot, tmpdir()] })
   const gone = join(procRoot, 'gone')
-  await t.rejects(drain({ directories: [gone], hostCached: false, procRoot, signal }), {
+  await t.rejects(syncAll({ directories: [gone] }), {
     name: 'ProcessError',
     message: new RegExp(
       `^sync exited with code 1:\n {2}sync: .*${gone}.*No such file or directory$`,
