@@ -10,7 +10,7 @@ import {
   nothingLeft,
   packageDriveLack,
   takeKept,
-} from './kvmio.ts'
+} from '../e2e/kvmio.ts'
 
 const { lack } = await applianceOrLack()
 const skip = lack || (await packageDriveLack('minimal'))
