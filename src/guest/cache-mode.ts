@@ -20,3 +20,8 @@ export const CACHE_MODES: Record<DriveConfig['cache'], CacheMode> = {
   directsync: { direct: true, noFlush: false, writeCache: false },
   unsafe: { direct: false, noFlush: true, writeCache: true },
 }
+
+/** Whether the host's page cache stands between the guest and the device. */
+export function isHostCached({ cache }: Pick<DriveConfig, 'cache'>): boolean {
+  return !CACHE_MODES[cache].direct
+}

@@ -32,12 +32,20 @@ export function phaseMeasures(
   ) as unknown as Measured[]
 }
 
-/** The transactions per second that the tiers' devices did under the load of runs that passed. */
+/**
+ * The transactions per second of the tiers' devices over runs that passed, from just before the vms started until what they
+ * wrote was there: what host-cached vms write reaches the device when it likes, and not while they write it.
+ */
 export function transactionMeasures(journal: JournalReader, scope: Scope): Measured[] {
   return journal.all(
-    `SELECT case_name AS "case", blocks.number AS block, json_extract(findings, '$.transactions') AS value
-     FROM runs JOIN blocks ON blocks.id = block_id
-     WHERE ${within(scope)} AND outcome = 'passed' AND value IS NOT NULL ORDER BY runs.id`,
+    `SELECT "case", block, done / seconds AS value FROM (
+       SELECT runs.id, case_name AS "case", blocks.number AS block,
+              (SELECT sum(reads + writes) FROM layer_counts WHERE run_id = runs.id AND layer = 'device') AS done,
+              runs.ended_at - coalesce(json_extract(baseline, '$.neighbours.seconds'), 0)
+                - coalesce(json_extract(baseline, '$.at'), runs.started_at) AS seconds
+       FROM runs JOIN blocks ON blocks.id = block_id
+       WHERE ${within(scope)} AND outcome = 'passed')
+     WHERE done IS NOT NULL AND seconds > 0 ORDER BY id`,
     idOf(scope),
   ) as unknown as Measured[]
 }

@@ -179,6 +179,20 @@ export interface HostCpu {
   secondsByMode: Record<string, number>
 }
 
+/** How often the page cache was emptied by hand since the host booted; undefined where the kernel does not count it. */
+export async function readCacheDrops(procRoot: string): Promise<number | undefined> {
+  const file = join(procRoot, 'vmstat')
+  return parseCacheDrops(await pollKernelText(file), file)
+}
+
+/** drop_pagecache of /proc/vmstat: writes of 1 and 3 to /proc/sys/vm/drop_caches (fs/drop_caches.c). */
+export function parseCacheDrops(text: string, file = '/proc/vmstat'): number | undefined {
+  const lines = text.split('\n')
+  const at = lines.findIndex((line) => line.startsWith('drop_pagecache '))
+  if (at === -1) return undefined
+  return wholeNumber(lines[at]!.split(' ')[1] ?? '', 'drop_pagecache', file, at + 1)
+}
+
 /** The host's processors. */
 export async function readHostCpu(procRoot: string): Promise<HostCpu> {
   const file = join(procRoot, 'stat')

@@ -1,5 +1,6 @@
 import type { StudyConfig } from '../config/schema.ts'
 import type { VmPlan } from '../guest/plan.ts'
+import { cacheDrops } from './cache-drops.ts'
 import type { StudyContext } from './context.ts'
 import type { DeviceCounts } from './device-counts.ts'
 import { quietSeconds, quietWindow, sharedDevices, tierNamesOf } from './neighbours.ts'
@@ -14,6 +15,8 @@ export interface Baseline {
   quiet: Record<string, number>
   /** By device, the transactions that no vm accounts for, since kvmio began. */
   unattributed: Record<string, number>
+  /** How often the host's page cache had been emptied by hand; absent where its vms do not go through it. */
+  cacheDrops?: number
   workload: StudyConfig['workload']
   /** The share of others above which the run is void, and how long they are watched after it, seconds. */
   neighbours?: { limit: number; seconds: number }
@@ -33,11 +36,13 @@ export async function takeBaseline(
   const names = new Set(tiers.flatMap((name) => context.tier(name)?.tier.device ?? []))
   const devices = (await context.devices()).filter(({ device }) => names.has(device))
   const unattributed = [...context.unattributed()].filter(([device]) => names.has(device))
+  const drops = await cacheDrops(plans, context.vm.procRoot)
   return {
     at: context.vm.now(),
     devices,
     quiet,
     unattributed: Object.fromEntries(unattributed),
+    ...(drops !== undefined && { cacheDrops: drops }),
     workload,
     ...(neighbours !== undefined && {
       neighbours: { limit: neighbours, seconds: quietSeconds(study) },

@@ -3,6 +3,7 @@ import type { VmPlan } from '../guest/plan.ts'
 import type { LayerCount } from '../journal/layer-counts.ts'
 import { readTierFacts } from '../storage/tier-facts.ts'
 import type { Baseline } from './baseline.ts'
+import { cacheDrops, cacheDropsProblem } from './cache-drops.ts'
 import {
   type ConservationFinding,
   checkConservation,
@@ -63,12 +64,14 @@ export async function conclude(
         writtenByDevice(counts),
       )
     : []
+  const drops = await cacheDrops(plans, context.vm.procRoot)
   const limit = baseline?.neighbours?.limit
   return {
     counts,
     findings: { ...cpuOf(recorder), ...loadOf(recorder), neighbours, conservation },
     problem:
       conservationProblem(conservation) ??
+      cacheDropsProblem(baseline?.cacheDrops, drops) ??
       (limit === undefined ? undefined : neighbourProblem(neighbours, limit)),
   }
 }

@@ -1,4 +1,4 @@
-import { CACHE_MODES } from '../guest/cache-mode.ts'
+import { isHostCached } from '../guest/cache-mode.ts'
 import type { DrivePlan, VmPlan } from '../guest/plan.ts'
 import { syncAll } from '../storage/drain.ts'
 import { prepareHostCache } from '../storage/host-cache.ts'
@@ -65,10 +65,6 @@ function filesToRead(drive: DrivePlan, hostCache: 'warm' | 'cold'): string[] {
 
 function ownFile({ backend }: DrivePlan): string[] {
   return backend.kind === 'file' ? [backend.path] : []
-}
-
-function isHostCached({ cache }: DrivePlan): boolean {
-  return !CACHE_MODES[cache].direct
 }
 
 function directoriesOf(drives: readonly DrivePlan[], { tier }: StudyContext): string[] {

@@ -1,6 +1,6 @@
 // Runs whose figures cannot be those of their case.
 import { execFileSync } from 'node:child_process'
-import { open } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +8,7 @@ import t from 'tap'
 import {
   applianceOrLack,
   guestOn,
+  guestSays,
   homeFor,
   journal,
   kvmio,
@@ -70,6 +71,24 @@ t.test(
     await nothingLeft(t, home)
   },
 )
+
+t.test("a host-cached run in which somebody empties the host's page cache", { skip }, async (t) => {
+  const home = await homeFor(t, {
+    tiers: { local: LOCAL },
+    guests: { small: guestOn('local', {}, { cache: 'writeback' }) },
+    studies: {
+      cached: { guest: 'small', blocks: 1, tries: 1, workload: { idle: { time: '2s' } } },
+    },
+  })
+  const run = kvmio(home, ['run', 'cached'])
+  await guestSays(home, 'cached-only-1', ' phase idle')
+  await writeFile('/proc/sys/vm/drop_caches', '1')
+  const { code, stderr } = await run.end()
+  t.equal(code, 1, stderr)
+  const reason = "the host's page cache, through which its vms go, was emptied once while it ran"
+  t.match(journal(home), [{ outcome: 'void', reason }])
+  await nothingLeft(t, home)
+})
 
 t.test(
   'a block whose reference case drifted is run again, and not for ever',
