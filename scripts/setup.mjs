@@ -25,6 +25,11 @@ const forAccuracy = process.argv.includes('--accuracy')
 // Programs and the Debian package that has each. None of them brings a daemon: sysstat's collection and `fio --server`
 // are units that Debian ships switched off. nbdfuse needs no fusermount3 (fuse3), since a tier with a disk of its own is
 // made by root; fuse3 and xfsprogs would rebuild the host's initramfs.
+const FOR_TESTS = [
+  ['sfdisk', 'fdisk', 'reads the partitions that the installer made'],
+  ['openssl', 'openssl', 'makes certificates for the tests of TLS'],
+  ['curl', 'curl', 'asks as a stranger does'],
+]
 const PROGRAMS = [
   ['qemu-system-x86_64', 'qemu-system-x86', 'runs the guests'],
   ['qemu-img', 'qemu-utils', 'makes disk images'],
@@ -39,7 +44,7 @@ const PROGRAMS = [
   ['mkfs.vfat', 'dosfstools', "makes the seed of a user's cloud image"],
   ['mcopy', 'mtools', "fills the seed of a user's cloud image"],
   ['debootstrap', 'debootstrap', 'builds the guest system debian'],
-  ...(forTests ? [['sfdisk', 'fdisk', 'reads the partitions that the installer made']] : []),
+  ...(forTests ? FOR_TESTS : []),
   // Ubuntu's package of that name is a snap, with a daemon of its own; there the test of the live page is skipped.
   ...(forTests && isDebian() ? [['chromium', 'chromium', 'shows the live page to its test']] : []),
   ...(forAccuracy ? [['bpftrace', 'bpftrace', "traces the kernel's block layer"]] : []),
