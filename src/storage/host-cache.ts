@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, KvmioError, UnavailableError } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
 import { formatBytes } from '../lib/quantities.ts'
-import { readMeminfo } from '../source/proc.ts'
+import { readCacheDrops, readMeminfo } from '../source/proc.ts'
 import { drain } from './drain.ts'
 import { forgetMakers } from './inode-maker.ts'
 
@@ -50,6 +50,11 @@ export async function coldProblem(procRoot: string): Promise<string | undefined>
   } catch (error) {
     return `hostCache cold empties the host's page cache, which takes root and a writable ${file} (${codeOf(error)})`
   }
+}
+
+/** How often the host's page cache was emptied by hand since it booted; undefined where its kernel does not count that. */
+export async function timesEmptied(procRoot: string): Promise<number | undefined> {
+  return await readCacheDrops(procRoot)
 }
 
 /** How many bytes of the files are in the page cache. */

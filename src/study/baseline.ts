@@ -15,7 +15,7 @@ export interface Baseline {
   quiet: Record<string, number>
   /** By device, the transactions that no vm accounts for, since kvmio began. */
   unattributed: Record<string, number>
-  /** How often the host's page cache had been emptied by hand; absent where its vms do not go through it. */
+  /** How often the host's page cache had been emptied by hand; absent where its vms read nothing from it. */
   cacheDrops?: number
   workload: StudyConfig['workload']
   /** The share of others above which the run is void, and how long they are watched after it, seconds. */

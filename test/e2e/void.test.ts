@@ -75,7 +75,7 @@ t.test(
 t.test("a host-cached run in which somebody empties the host's page cache", { skip }, async (t) => {
   const home = await homeFor(t, {
     tiers: { local: LOCAL },
-    guests: { small: guestOn('local', {}, { cache: 'writeback' }) },
+    guests: { small: guestOn('local', {}, { cache: 'writeback', format: 'qcow2', backing: 1 }) },
     studies: {
       cached: { guest: 'small', blocks: 1, tries: 1, workload: { idle: { time: '2s' } } },
     },
@@ -85,7 +85,7 @@ t.test("a host-cached run in which somebody empties the host's page cache", { sk
   await writeFile('/proc/sys/vm/drop_caches', '1')
   const { code, stderr } = await run.end()
   t.equal(code, 1, stderr)
-  const reason = "the host's page cache, through which its vms go, was emptied once while it ran"
+  const reason = "the host's page cache, from which its vms read, was emptied once while it ran"
   t.match(journal(home), [{ outcome: 'void', reason }])
   await nothingLeft(t, home)
 })

@@ -12,14 +12,14 @@ t.test('how often the page cache was emptied', async (t) => {
 })
 
 t.test('a run in which it was is void', async (t) => {
-  t.equal(cacheDropsProblem(undefined, 4), undefined, 'its vms do not go through it')
+  t.equal(cacheDropsProblem(undefined, 4), undefined, 'nothing to its vms')
   t.equal(cacheDropsProblem(4, 4), undefined)
   t.equal(
     cacheDropsProblem(4, 5),
-    "the host's page cache, through which its vms go, was emptied once while it ran",
+    "the host's page cache, from which its vms read, was emptied once while it ran",
   )
   t.equal(
     cacheDropsProblem(4, 6),
-    "the host's page cache, through which its vms go, was emptied 2 times while it ran",
+    "the host's page cache, from which its vms read, was emptied 2 times while it ran",
   )
 })
