@@ -22,6 +22,7 @@ import { parsePhaseLine } from '../../src/source/phase-channel.ts'
 import { ResultParts } from '../../src/source/phase-result.ts'
 import { parsePressure } from '../../src/source/pressure.ts'
 import {
+  parseCacheDrops,
   parseHostCpu,
   parseMeminfo,
   parseProcIo,
@@ -97,6 +98,7 @@ const PARSERS: Parser[] = [
   ["an option of qemu's as JSON", parseJsonObject, ['{"driver":"file","filename":"/a"}']],
   ['the header of a qcow2', (text) => parseQcow2Size(Buffer.from(text, 'latin1')), [QCOW2]],
   ['/proc/meminfo', parseMeminfo, texts([`${HOST}/proc/meminfo`])],
+  ['/proc/vmstat', parseCacheDrops, ['nr_free_pages 1\ndrop_pagecache 23\n']],
   ['/proc/stat', parseHostCpu, texts([`${HOST}/proc/stat`])],
   ['mountinfo', parseMounts, texts([`${HOST}/proc/self/mountinfo`, `${LAB}/proc/self/mountinfo`])],
   ['mountstats', parseMountstats, texts(['constructed-nfs/proc/self/mountstats'])],
