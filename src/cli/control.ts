@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { ControlHandlers } from '../web/control.ts'
 import type { Engine } from './engine.ts'
 import { version } from './version.ts'
-import type { AnyWork, WorkMessage } from './work.ts'
+import type { ServedWork, WorkMessage } from './work.ts'
 
 export function controlPath(stateDir: string): string {
   return join(stateDir, 'control', 'kvmio.sock')
@@ -16,7 +16,7 @@ export interface WorkHandlers extends ControlHandlers {
 /** Does for another kvmio command what it asks for, on this one's tiers, once the engine has started. */
 export function controlHandlers(
   engine: Engine,
-  works: readonly AnyWork[],
+  works: readonly ServedWork[],
   started: Promise<void>,
   ending: AbortSignal,
 ): WorkHandlers {
@@ -40,7 +40,7 @@ export function controlHandlers(
 }
 
 async function* messagesOf(
-  work: AnyWork,
+  work: ServedWork,
   engine: Engine,
   body: unknown,
   signal: AbortSignal,
@@ -53,7 +53,7 @@ async function* messagesOf(
     wake.resolve()
   }
   engine.log.info({ asked: body }, `another command hands over its work: ${work.kind}`)
-  const working = work.do(engine, work.parse(body), tell, signal)
+  const working = work.do(engine, body, tell, signal)
   let ended = false
   going.add(working)
   const end = () => {

@@ -16,14 +16,14 @@ import { listenWeb } from './listen.ts'
 import { VMS } from './live-vms.ts'
 import type { ServeOptions } from './options.ts'
 import { RUN } from './run.ts'
-import type { AnyWork } from './work.ts'
+import { type ServedWork, served } from './work.ts'
 
 // A tier whose emulated disk has died is noticed within this.
 const TIER_CHECK_MS = 2_000
 // A study that could not go on (a tier that is gone, a full disk) is tried again after this.
 const RETRY_MS = 30_000
 // What other commands may ask of this one.
-const WORKS: readonly AnyWork[] = [RUN, CALIBRATE, RAMP, VMS]
+const WORKS: readonly ServedWork[] = [served(RUN), served(CALIBRATE), served(RAMP), served(VMS)]
 
 /** Serves metrics and runs the studies that have a schedule, until the signal comes. */
 export async function serve(options: ServeOptions, log: Log, signal: AbortSignal): Promise<void> {

@@ -27,8 +27,22 @@ export interface Work<Request, Event, Result> {
   ): Promise<Result>
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: what goes in is what parse() gave
-export type AnyWork = Work<any, any, any>
+/** A kind of work as the control socket has it: what is asked, told and given is whatever crosses it. */
+export interface ServedWork {
+  kind: string
+  /** Throws where the body is no request. */
+  do(
+    engine: Engine,
+    body: unknown,
+    tell: (event: unknown) => void,
+    signal: AbortSignal,
+  ): Promise<unknown>
+}
+
+export function served<Request, Event, Result>(work: Work<Request, Event, Result>): ServedWork {
+  const { kind } = work
+  return { kind, do: (engine, body, ...rest) => work.do(engine, work.parse(body), ...rest) }
+}
 
 /** What comes back over the socket: events, and the result last. */
 export type WorkMessage<Event, Result> = { event: Event } | { result: Result }

@@ -1,3 +1,4 @@
+import { capacityAt } from './fit.ts'
 import type { ClassCapacity, OperationClass } from './records.ts'
 
 /** How many operations of each class, of one vm in one second as a rule; only what they are to each other counts. */
@@ -42,5 +43,5 @@ export function usableShare(
 ): number {
   const baseLatency = service?.baseLatency
   if (baseLatency === undefined || targetLatency === undefined) return utilisationCap
-  return targetLatency <= baseLatency ? 0 : 1 - baseLatency / targetLatency
+  return capacityAt({ baseLatency, peak: 1 }, targetLatency)
 }

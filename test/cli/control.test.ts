@@ -1,7 +1,7 @@
 import t from 'tap'
 import { controlHandlers } from '../../src/cli/control.ts'
 import type { Engine } from '../../src/cli/engine.ts'
-import type { AnyWork } from '../../src/cli/work.ts'
+import { served, type Work } from '../../src/cli/work.ts'
 import { KvmioError } from '../../src/lib/errors.ts'
 import { silentLog } from '../../src/lib/log.ts'
 
@@ -11,7 +11,7 @@ const engine = { log: silentLog } as Engine
 function workOf() {
   const end = Promise.withResolvers<string>()
   const signals: AbortSignal[] = []
-  const work: AnyWork = {
+  const work: Work<number, string, string> = {
     kind: 'dig',
     parse(body) {
       if (typeof body !== 'number') throw new KvmioError('expected a depth')
@@ -26,9 +26,9 @@ function workOf() {
   return { work, end, signals }
 }
 
-function handlersFor(work: AnyWork, started = Promise.resolve()) {
+function handlersFor(work: Work<number, string, string>, started = Promise.resolve()) {
   const ending = new AbortController()
-  const handlers = controlHandlers(engine, [work], started, ending.signal)
+  const handlers = controlHandlers(engine, [served(work)], started, ending.signal)
   const client = new AbortController()
   return {
     ending,
@@ -93,6 +93,6 @@ t.test('settled only when the work of a client that has gone is over', async (t)
   t.notOk(isSettled)
   end.reject(new KvmioError('ended'))
   await settled
-  await handlers.settled()
-  t.pass('and with nothing there is nothing to wait for')
+  t.ok(isSettled)
+  await t.resolves(handlers.settled(), 'with nothing there is nothing to wait for')
 })

@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hash } from 'bcryptjs'
 import t, { type Test } from 'tap'
-import { startProcess } from '../../src/lib/process.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { makeAuthority, makeCertificate } from '../certificates.ts'
-import { freePort } from '../ports.ts'
-import { findTool, lacking } from '../tools.ts'
+import { servePrometheus } from '../prometheus/servers.ts'
+import { lacking } from '../tools.ts'
 import { homeFor, kvmio, nothingLeft, repository, says, serve, until } from './kvmio.ts'
 
 const PASSWORD = 'a password: with ünicode'
@@ -147,20 +146,9 @@ async function startPrometheus(t: Test, directory: string, target: string, autho
     .replace(/^scrape_configs:\n/m, `scrape_configs:\n${extra}`)
   await writeFile(file, text)
   await writeFile(join(own, 'targets/local.yml'), `- targets: ['${target}']\n`)
-  await mkdir(join(directory, 'data'))
-  const address = `127.0.0.1:${await freePort()}`
-  const server = startProcess({
-    file: findTool('prometheus')!,
-    args: [
-      `--config.file=${file}`,
-      `--storage.tsdb.path=${join(directory, 'data')}`,
-      `--web.listen-address=${address}`,
-    ],
-  })
-  t.teardown(() => server.stop())
+  const address = await servePrometheus(t, file)
   return async (): Promise<Target[]> => {
-    const answer = await fetch(`http://${address}/api/v1/targets`).catch(() => undefined)
-    if (!answer?.ok) return [] // it is starting
+    const answer = await fetch(`http://${address}/api/v1/targets`)
     const { data } = (await answer.json()) as { data: { activeTargets: Target[] } }
     return data.activeTargets
   }

@@ -26,14 +26,21 @@ export function lackingTool(...names: string[]): string | false {
   return names.map(lacking).find((lack) => lack !== false) ?? false
 }
 
-export async function startPrometheus(owner: Owner, configFile: string): Promise<Query> {
+/** Starts it, and gives its address once it is ready. */
+export async function servePrometheus(owner: Owner, configFile: string): Promise<string> {
   const address = `127.0.0.1:${await freePort()}`
   await start(owner, 'prometheus', (data) => [
     `--config.file=${configFile}`,
     `--storage.tsdb.path=${data}`,
     `--web.listen-address=${address}`,
   ])
-  const query: Query = async (expression) => {
+  await until('Prometheus to be ready', () => isReady(address))
+  return address
+}
+
+export async function startPrometheus(owner: Owner, configFile: string): Promise<Query> {
+  const address = await servePrometheus(owner, configFile)
+  return async (expression) => {
     const url = `http://${address}/api/v1/query?query=${encodeURIComponent(expression)}`
     const answer = (await (await fetch(url)).json()) as {
       data?: { result: Series[] }
@@ -42,8 +49,6 @@ export async function startPrometheus(owner: Owner, configFile: string): Promise
     if (!answer.data) throw new Error(`${expression}: ${answer.error}`)
     return answer.data.result
   }
-  await until('Prometheus to answer', () => answers(() => query('up')))
-  return query
 }
 
 /** Without a cluster of its own, which it would look for on all of the host's addresses. */
@@ -58,7 +63,7 @@ export async function startAlertmanager(
     `--web.listen-address=${address}`,
     '--cluster.listen-address=',
   ])
-  await until('Alertmanager to answer', () => answers(() => fetch(`http://${address}/-/ready`)))
+  await until('Alertmanager to be ready', () => isReady(address))
 }
 
 async function start(owner: Owner, name: string, argsFor: (data: string) => string[]) {
@@ -79,9 +84,9 @@ async function withShare(name: string, command: string[]): Promise<string[]> {
   return ['unshare', ...own, process.execPath, script, tools.toolsShare, ...command]
 }
 
-function answers(ask: () => Promise<unknown>): Promise<boolean> {
-  return ask().then(
-    () => true,
+function isReady(address: string): Promise<boolean> {
+  return fetch(`http://${address}/-/ready`).then(
+    ({ ok }) => ok,
     () => false,
   )
 }

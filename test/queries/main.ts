@@ -20,9 +20,10 @@ import {
 import { type Dashboard, expressions, readDashboards, selectorOf } from '../grafana/dashboards.ts'
 import { chosen, interpolate, secondsBack, stepOf, type Values } from '../grafana/interpolate.ts'
 import { commitWords, hostWords } from '../matrix/studies.ts'
-import { findTool } from '../tools.ts'
+import { freePort } from '../ports.ts'
+import { lackingTool } from '../prometheus/servers.ts'
 import { EMPTIES, reasonFor } from './empties.ts'
-import { type Answer, freePort, type Prometheus, startPrometheus } from './prometheus.ts'
+import { type Answer, type Prometheus, startPrometheus } from './prometheus.ts'
 import { wrongShape } from './shape.ts'
 
 /** Samples that one query may load: of 100 such hosts a tenth of what Prometheus allows. */
@@ -59,11 +60,8 @@ try {
 }
 
 async function main(): Promise<number> {
-  const program = findTool('prometheus')
   const lack =
-    (program === undefined && 'prometheus is not installed and could not be fetched') ||
-    (await cannotEmulate()) ||
-    (await applianceOrLack()).lack
+    lackingTool('prometheus') || (await cannotEmulate()) || (await applianceOrLack()).lack
   if (lack) {
     console.error(`this host cannot run the demo study: ${lack}`)
     return 1
@@ -73,11 +71,11 @@ async function main(): Promise<number> {
   demo.guests.student.balloon = { target: '160MiB' }
   demo.guests.student.drives.root.throttle = { iops: 1000 }
   demo.tiers.local = { ...demo.tiers.local, directory: 'state/local' }
-  const home = await homeFor({ teardown: (fn) => void teardowns.push(fn as () => unknown) }, demo)
+  const owner = { teardown: (fn: () => unknown) => void teardowns.push(fn) }
+  const home = await homeFor(owner, demo)
   const address = `127.0.0.1:${await freePort()}`
   // Prometheus first, so that it sees every counter begin.
-  const prometheus = await startPrometheus(program!, home.directory, address)
-  teardowns.push(() => prometheus.stop())
+  const prometheus = await startPrometheus(owner, home.directory, address)
   const began = Date.now()
   const serving = await serve(home, '--web.listen-address', address)
 

@@ -1,10 +1,7 @@
 // A real Prometheus with the shipped configuration and rules, that scrapes one kvmio.
-import { once } from 'node:events'
-import { cp, mkdir, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startProcess } from '../../src/lib/process.ts'
-import { until } from '../e2e/kvmio.ts'
+import { servePrometheus } from '../prometheus/servers.ts'
 
 export interface Series {
   metric: Record<string, string>
@@ -25,28 +22,18 @@ export interface Prometheus {
   queryRange(expr: string, start: number, end: number, step: number): Promise<Answer>
   /** Label sets of the series that a selector finds. */
   find(selector: string, start: number, end: number): Promise<Record<string, string>[]>
-  stop(): Promise<unknown>
 }
 
 /** Starts it in a folder of its own. */
 export async function startPrometheus(
-  program: string,
+  owner: Parameters<typeof servePrometheus>[0],
   directory: string,
   target: string,
 ): Promise<Prometheus> {
   const own = join(directory, 'prometheus')
   await cp(join(import.meta.dirname, '../../prometheus'), own, { recursive: true })
   await writeFile(join(own, 'targets/local.yml'), `- targets: ['${target}']\n`)
-  await mkdir(join(directory, 'data'))
-  const address = `127.0.0.1:${await freePort()}`
-  const server = startProcess({
-    file: program,
-    args: [
-      `--config.file=${join(own, 'prometheus.yml')}`,
-      `--storage.tsdb.path=${join(directory, 'data')}`,
-      `--web.listen-address=${address}`,
-    ],
-  })
+  const address = await servePrometheus(owner, join(own, 'prometheus.yml'))
   const ask = async <T>(path: string, parameters: Record<string, string>): Promise<T> => {
     const response = await fetch(`http://${address}/api/v1/${path}`, {
       method: 'POST',
@@ -68,7 +55,7 @@ export async function startPrometheus(
       samples: stats.samples.totalQueryableSamples,
     }
   }
-  const prometheus: Prometheus = {
+  return {
     query: (expr, time) => timed('query', { query: expr, time: String(time) }),
     queryRange: (expr, start, end, step) =>
       timed('query_range', {
@@ -79,22 +66,5 @@ export async function startPrometheus(
       }),
     find: (selector, start, end) =>
       ask('series', { 'match[]': selector, start: String(start), end: String(end) }),
-    stop: () => server.stop(),
   }
-  await until('Prometheus to answer', () =>
-    prometheus.query('up', Date.now() / 1000).then(
-      () => true,
-      () => false,
-    ),
-  )
-  return prometheus
-}
-
-/** Prometheus takes no port 0 that it would tell. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
