@@ -1,3 +1,4 @@
+import { vmMemory } from '../../density/memory.ts'
 import type { HostMemory } from '../context.ts'
 
 /** What may stop a ramp before the target is broken: the host's memory, processors or space, the time, or what was asked for. */
@@ -11,9 +12,6 @@ export interface HostLimits {
   /** Bytes that stay with the host. */
   memoryReserve: number
 }
-
-/** What qemu takes beside the guest's memory until that has been measured: under TCG its translated code for the most part. */
-const QEMU_BYTES = 128 * 2 ** 20
 
 /** A number of vms that a step must not exceed, and why. */
 export interface Room {
@@ -29,11 +27,7 @@ export function memoryRoom(
   { memoryReserve }: HostLimits,
 ): Room {
   if (availableBytes === undefined) return { vms: Number.POSITIVE_INFINITY, bound: 'memory' }
-  // A guest may come to touch all that it has, whatever it has touched when it was measured.
-  const each = Math.max(
-    guestBytes + (measuredBytes === undefined ? QEMU_BYTES : 0),
-    measuredBytes ?? 0,
-  )
+  const each = vmMemory({ configuredBytes: guestBytes, takenBytes: measuredBytes })
   return { vms: Math.max(0, Math.floor((availableBytes - memoryReserve) / each)), bound: 'memory' }
 }
 

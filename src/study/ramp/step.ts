@@ -99,7 +99,7 @@ export async function runStep(
   } finally {
     ending.abort('the step has ended')
     await Promise.all(running)
-    await settleAfter(plans, context).catch(() => {}) // who gives up waits no longer
+    await settleAfter(plans, context).catch(() => {}) // the next step's images are new ones
     await removeImages(plans, context)
     await giveBackFunctions(plans, context)
   }
