@@ -1,5 +1,7 @@
 import type { TierConfig } from '../config/schema.ts'
+import { messageOf } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
+import { readMounts } from '../source/mounts.ts'
 
 export type FilesystemType = NonNullable<TierConfig['filesystem']>['type']
 
@@ -15,10 +17,34 @@ export interface MkfsOptions {
   path: string
 }
 
-/** Makes a filesystem in place of whatever is there. */
+/** Makes a filesystem in place of whatever is there; whether that is in use is the caller's to know. */
 export async function makeFilesystem(options: MkfsOptions, signal?: AbortSignal): Promise<void> {
-  await run(`mkfs.${options.type}`, mkfsArgs(options), { signal })
+  const program = `mkfs.${options.type}`
+  try {
+    await run(program, mkfsArgs(options), { signal })
+  } catch (error) {
+    if (!messageOf(error).includes('cannot check mount status')) throw error
+    await makeOutOfSight(program, mkfsArgs(options), signal)
+  }
 }
+
+// mkfs.btrfs (6.2) looks at the file under each mounted loop device and fails when one of them does not answer (ENOTCONN of
+// an emulated disk whose server was killed), whatever it is that it makes.
+async function makeOutOfSight(
+  program: string,
+  args: string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const mounts = await readMounts('/proc')
+  const loops = mounts.filter(({ source }) => source.startsWith('/dev/loop'))
+  const hidden = loops.map(({ mountPoint }) => mountPoint)
+  const words = [...hidden, '--', program, ...args]
+  await run('unshare', ['--mount', 'sh', '-c', HIDE, 'sh', ...words], { name: program, signal })
+}
+
+// In a mount namespace of its own: nothing is unmounted for anybody else.
+const HIDE =
+  'while [ "$1" != -- ]; do umount --lazy --no-canonicalize "$1" || exit; shift; done; shift; exec "$@"'
 
 /** The filesystem's label: kvmio-NAME, cut to what its kind can hold. */
 export function labelOf(type: FilesystemType, name: string): string {

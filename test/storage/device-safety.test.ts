@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { TierConfig } from '../../src/config/schema.ts'
+import { type FilesystemType, makeFilesystem } from '../../src/storage/mkfs.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { openTier } from '../../src/storage/tiers.ts'
 import { diskFor, sh, type TestDisk } from './block-device.ts'
@@ -216,9 +217,9 @@ async function folderFor(t: Test): Promise<string> {
 }
 
 /** A filesystem of another's on it, mounted where that is. */
-async function mounted(t: Test, path: string, type = 'ext4'): Promise<string> {
+async function mounted(t: Test, path: string, type: FilesystemType = 'ext4'): Promise<string> {
   const mountPoint = await folderFor(t)
-  sh(`mkfs.${type}`, '-q', type === 'btrfs' ? '-f' : '-F', path)
+  await makeFilesystem({ type, name: 'theirs', words: [], path })
   sh('mount', '-o', 'ro', '-t', type, path, mountPoint) // a kernel thread would write else
   t.teardown(() => sh('umount', mountPoint))
   return mountPoint
