@@ -1,11 +1,10 @@
-import { chmod, mkdir, realpath } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ActiveStudy, KnownVm, Tier, Vm } from '../attribution/records.ts'
 import type { ConfigHolder } from '../config/watch.ts'
 import { WebConfigHolder } from '../config/web-holder.ts'
 import { withWorkloadText } from '../config/workload-text.ts'
 import { Discovery } from '../discovery/discovery.ts'
-import { removeOrphanVms } from '../guest/orphans.ts'
 import type { VmPlan } from '../guest/plan.ts'
 import { VmRegistry } from '../guest/registry.ts'
 import type { VmContext } from '../guest/running-vm.ts'
@@ -19,7 +18,6 @@ import { type UnfinishedRun, unfinishedRuns } from '../journal/runs.ts'
 import { KvmioError, messageOf } from '../lib/errors.ts'
 import { HangGuard } from '../lib/hang-guard.ts'
 import type { Log } from '../lib/log.ts'
-import { Serial } from '../lib/serial.ts'
 import { samplerErrors } from '../metrics/catalog.ts'
 import { createOwnMetrics, type OwnMetrics } from '../metrics/render.ts'
 import { createImageReader, type ImageReader } from '../sampler/image-reader.ts'
@@ -28,23 +26,20 @@ import {
   createMemoryReader,
   type ProcessReader,
 } from '../sampler/process-readers.ts'
-import { Sampler, type Second } from '../sampler/sampler.ts'
+import { Sampler } from '../sampler/sampler.ts'
+import type { Second } from '../sampler/second.ts'
 import { type IoHierarchy, removeCgroup } from '../source/cgroup.ts'
 import type { Descriptors } from '../source/descriptors.ts'
 import { IostatReader } from '../source/iostat.ts'
 import { readMeminfo } from '../source/proc.ts'
 import type { ProportionalMemory } from '../source/smaps.ts'
 import { Leases } from '../storage/lease.ts'
-import { type FunctionContext, giveBackOrphans } from '../storage/passthrough.ts'
-import { type OpenTier, openTier } from '../storage/tiers.ts'
-import { removeOrphanVolumes, volumeTag } from '../storage/volume-group.ts'
+import type { FunctionContext } from '../storage/passthrough.ts'
 import {
   type CalibrationContext,
   calibrate,
   removeOrphanCalibrations,
 } from '../study/calibration/calibrate.ts'
-import { capacityAtTarget } from '../study/calibration/evaluate.ts'
-import { calibrationInForce } from '../study/calibration/in-force.ts'
 import type {
   CalibrationEvent,
   CalibrationResult,
@@ -57,12 +52,14 @@ import type { RampEvent, RampSummary } from '../study/ramp/event.ts'
 import { type RampTask, runRamp } from '../study/ramp/task.ts'
 import { runStudy, type StudyOptions, type StudySummary, takeUpRun } from '../study/runner.ts'
 import { follow } from './active-study.ts'
-import { armDevice, type Cgroups, openCgroups } from './cgroups.ts'
+import { type Cgroups, openCgroups } from './cgroups.ts'
 import { deviceCounts, unattributed } from './device-counts.ts'
 import { createHostParts, type HostParts, once } from './host-parts.ts'
 import { createHostProbing } from './host-probes.ts'
+import { removeLeftovers } from './leftovers.ts'
 import type { ServeOptions } from './options.ts'
 import { type FoundStudy, findStudies } from './studies.ts'
+import { TierSet } from './tier-set.ts'
 import { version } from './version.ts'
 
 /** Everything of one state directory, from its lock to its vms: what `serve` and `run` stand on. */
@@ -84,17 +81,17 @@ export class Engine {
   readonly images: ImageReader
   readonly discovery: Discovery
   readonly iostat: IostatReader | undefined
+  /** Those of the config. */
+  readonly configured: TierSet
   readonly hostParts: HostParts
   readonly #lock: Disposable
   readonly #cgroups: Cgroups
   readonly #vmContext: VmContext
   readonly #runAs: number | undefined
-  readonly #tiers = new Map<string, OpenTier>()
   readonly #studies = new Map<string, { holders: number; active: ActiveStudy }>()
   readonly #secondListeners = new Set<(second: Second) => void>()
   readonly #eventListeners = new Set<(event: StudyEvent) => void>()
   #manifest: Promise<Manifest> | undefined
-  readonly #opening = new Serial()
 
   /** Takes the state directory; throws when another kvmio has it. Nothing is started yet. */
   static async open(
@@ -134,6 +131,7 @@ export class Engine {
     this.#cgroups = cgroups
     this.#runAs = process.getuid?.() === 0 ? qemu.user : undefined
     this.journal = new Journal(join(state, 'journal.sqlite'))
+    this.configured = new TierSet({ options, holder, journal: this.journal, cgroups, log })
     const now = () => Date.now() / 1000
     this.#vmContext = { procRoot: options.procRoot, binary: qemu.binary, hierarchy, log, now }
     this.hostParts = createHostParts(state, this.journal, this.#vmContext, this.#runAs)
@@ -164,11 +162,11 @@ export class Engine {
       log,
       now: () => performance.now(),
       config: () => holder.current.discovery,
-      tiers: () => this.#configuredTiers(),
+      tiers: () => this.configured.records(),
       // A socket in the state directory is what every qemu of this kvmio has.
       isOwn: (argv) => argv.some((word) => word.includes(`path=${state.replaceAll(',', ',,')}/`)),
       ownNames: () => new Set(this.registry.known().map(({ name }) => name)),
-      onTier: (tier) => void this.#announce(tier),
+      onTier: (tier) => void this.configured.announce(tier),
     })
     this.iostat = options.collectors.has('iostat')
       ? new IostatReader({
@@ -181,23 +179,14 @@ export class Engine {
 
   /** Removes what a killed kvmio left and no run owns, opens the tiers and starts to sample. Gives the runs to take up. */
   async start(): Promise<UnfinishedRun[]> {
-    const { state } = this.holder.current
     const unfinished = unfinishedRuns(this.journal)
     abandonRamps(this.journal, 'ended by the end of its kvmio')
     const keep = new Set(unfinished.flatMap(({ vms }) => vms.map(({ name }) => name)))
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
-    const vms = await this.#removeOrphans(keep)
-    // Once their vms have ended; later there are volumes that no vm has opened yet.
-    const tag = volumeTag(await realpath(state))
-    const { removed, left } = await removeOrphanVolumes(tag, this.options.procRoot)
-    for (const line of [...vms, ...removed])
-      this.log.info(`${line}, left by a kvmio that was killed`)
-    for (const line of await giveBackOrphans(this.#functions, keep)) this.log.info(line)
-    for (const line of left) this.log.warn(line)
-    await Promise.all(
-      Object.keys(this.holder.current.tiers).map((name) => this.#openTier(name, state)),
-    )
-    const files = await removeOrphanCalibrations(this.journal, this.openTiers())
+    const leftovers = { functions: this.#functions, cgroups: this.#cgroups, log: this.log }
+    await removeLeftovers({ ...leftovers, vmsDir: this.#vmsDir }, keep)
+    await this.configured.open()
+    const files = await removeOrphanCalibrations(this.journal, this.configured.all())
     for (const line of files.removed) this.log.info(`${line}, left by a kvmio that was killed`)
     for (const line of files.left) this.log.warn(line)
     await this.discovery.start()
@@ -207,24 +196,9 @@ export class Engine {
     return unfinished
   }
 
-  /** Opens the tiers that a reloaded config has added, and takes over the figures of the others. */
-  takeOverTiers(): Promise<void> {
-    return this.#opening.run(async () => {
-      const { state, tiers } = this.holder.current
-      for (const [name, { target, capacity }] of Object.entries(tiers)) {
-        const open = this.#tiers.get(name)
-        if (!open) await this.#openTier(name, state)
-        if (!open) continue
-        open.tier.targetLatency = target?.latency
-        open.tier.ratedTransactionsPerSecond = capacity?.transactionsPerSecond
-        this.#takeCalibration(open)
-      }
-    })
-  }
-
   /** Those of the config, and those that are found where vms are that kvmio did not start. */
   tiers(): Tier[] {
-    return [...this.#configuredTiers(), ...this.discovery.tiers()]
+    return [...this.configured.records(), ...this.discovery.tiers()]
   }
 
   /** Those that run, whoever started them. */
@@ -235,10 +209,6 @@ export class Engine {
   knownVms(): KnownVm[] {
     const found = this.discovery.vms().map((vm) => ({ ...vm, running: true }))
     return [...this.registry.known(), ...found]
-  }
-
-  openTiers(): OpenTier[] {
-    return [...this.#tiers.values()]
   }
 
   activeStudies(): ActiveStudy[] {
@@ -272,7 +242,7 @@ export class Engine {
   ): Promise<StudySummary> {
     const study = await withWorkloadText(name, configured)
     const hash = studyHash(study, guest, this.holder.current.tiers)
-    await this.takeOverTiers()
+    await this.configured.takeOver()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
   }
@@ -283,7 +253,7 @@ export class Engine {
     tell: (event: RampEvent) => void,
     signal: AbortSignal,
   ): Promise<RampSummary> {
-    await this.takeOverTiers()
+    await this.configured.takeOver()
     return await runRamp(task, this.#studyContext(), tell, signal)
   }
 
@@ -294,17 +264,17 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<CalibrationResult> {
     const { journal, leases, holder } = this
-    await this.takeOverTiers()
+    await this.configured.takeOver()
     const context: CalibrationContext = {
       journal,
       leases,
-      tier: (name) => this.#tiers.get(name),
+      tier: (name) => this.configured.get(name),
       manifest: () => this.#readManifest(),
       freeSpaceFloor: () => holder.current.freeSpaceFloor,
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
     }
     const result = await calibrate(task, context, tell, signal)
-    this.#takeCalibration(this.#tiers.get(task.tier)!)
+    this.configured.takeCalibration(this.configured.get(task.tier)!)
     return result
   }
 
@@ -321,11 +291,7 @@ export class Engine {
   async close(): Promise<void> {
     const readers = [this.sampler, ...this.#slowReaders, this.discovery, this.iostat]
     await Promise.all(readers.map((reader) => reader?.stop()))
-    for (const open of this.#tiers.values()) {
-      await open
-        .close()
-        .catch((error) => this.log.error({ tier: open.tier.name, err: error }, 'tier not closed'))
-    }
+    await this.configured.close()
     const { hierarchy, own } = this.#cgroups
     if (hierarchy && own !== undefined) {
       await removeCgroup(hierarchy, own).catch((error) => this.log.error({ err: error }, 'cgroup'))
@@ -364,7 +330,7 @@ export class Engine {
       leases: this.leases,
       functions: this.#functions,
       vm: this.#vmContext,
-      tier: (name) => this.#tiers.get(name),
+      tier: (name) => this.configured.get(name),
       appliance: () => this.hostParts.appliance(),
       packageDrive: (packages) => this.hostParts.packageDrive(packages),
       debian: () => this.hostParts.debian(),
@@ -393,69 +359,10 @@ export class Engine {
     return this.#manifest
   }
 
-  #takeCalibration({ tier, config }: OpenTier): void {
-    const inForce = calibrationInForce(this.journal, tier.name, config)
-    tier.calibration = inForce && {
-      endedAt: inForce.endedAt,
-      classes: inForce.classes.map((of) => ({
-        ...of,
-        capacity: capacityAtTarget(of, tier.targetLatency),
-      })),
-    }
-  }
-
   #take(event: StudyEvent): void {
     const active = this.#studies.get(event.study)?.active
     if (active) follow(active, event)
     for (const listener of this.#eventListeners) listener(event)
-  }
-
-  async #openTier(name: string, stateDir: string): Promise<void> {
-    const config = this.holder.current.tiers[name]!
-    const { procRoot, sysRoot } = this.options
-    const { hierarchy, own } = this.#cgroups
-    const cgroups = hierarchy && own !== undefined ? { hierarchy, parent: own } : undefined
-    const open = await openTier(name, config, {
-      stateDir,
-      procRoot,
-      sysRoot,
-      log: this.log,
-      cgroups,
-    })
-    this.#tiers.set(name, open)
-    this.#takeCalibration(open)
-    const { tier } = open
-    if (tier.unavailable !== undefined) {
-      this.log.warn(`tier ${name} is unavailable: ${tier.unavailable}`)
-      return
-    }
-    await this.#announce(tier)
-  }
-
-  async #announce(tier: Tier): Promise<void> {
-    const { name, target, directory, filesystem, device, found } = tier
-    const place = target ?? `${directory} on ${filesystem}`
-    const how = found ? ', found' : ''
-    this.log.info(`tier ${name}: ${place}${device ? `, device ${device}` : ''}${how}`)
-    if (device === undefined) return
-    await armDevice(this.#cgroups, this.options, device).catch((error) =>
-      this.log.warn({ tier: name, err: error }, 'cgroups may not count I/O on this tier'),
-    )
-  }
-
-  #configuredTiers(): Tier[] {
-    return [...this.#tiers.values()].map(({ tier }) => tier)
-  }
-
-  #removeOrphans(keep: ReadonlySet<string>): Promise<string[]> {
-    const { procRoot } = this.options
-    return removeOrphanVms({
-      procRoot,
-      vmsDir: this.#vmsDir,
-      hierarchy: this.hierarchy,
-      cgroup: this.#cgroups.own,
-      keep,
-    })
   }
 
   get #slowReaders() {

@@ -2,14 +2,21 @@ import type { Tier, Vm } from '../attribution/records.ts'
 import { Serial } from '../lib/serial.ts'
 import { type DriveStats, pollBlockStats } from '../source/blockstats.ts'
 import { type IoHierarchy, readCgroupIo } from '../source/cgroup.ts'
-import { type Diskstat, readDiskstats, SECTOR_BYTES } from '../source/diskstats.ts'
-import { accumulateDiskstat, type DiskTotal } from '../source/diskstats-accumulator.ts'
-import { onlyCounted } from '../source/nvme-path.ts'
-import { readHostCpu } from '../source/proc.ts'
+import type { Diskstat } from '../source/diskstats.ts'
 import { basisOf, type Demand, DemandBook, type DemandSample, operationCosts } from './demand.ts'
 import { DeviceDemand } from './device-demand.ts'
-import { type IoCounts, NO_IO, pending, plus, remainder, since } from './io-counts.ts'
+import { DeviceSampler } from './device-sampler.ts'
+import { HostCpuSampler } from './host-cpu-sampler.ts'
+import { type IoCounts, NO_IO, plus, since } from './io-counts.ts'
 import { RateHistogram } from './rate-histogram.ts'
+import {
+  type Draft,
+  emptyDraft,
+  type Reading,
+  rateBetween,
+  type Second,
+  type Total,
+} from './second.ts'
 
 export interface SamplerOptions {
   procRoot: string
@@ -22,41 +29,6 @@ export interface SamplerOptions {
   onSecond?(second: Second): void
   /** Milliseconds of a monotonic clock. */
   now?(): number
-}
-
-/** One second as the sampler saw it, transactions per second by name. */
-export interface Second {
-  /** How long it was, seconds. */
-  seconds: number
-  devices: ReadonlyMap<string, number>
-  vms: ReadonlyMap<string, number>
-  /** By vm, what its qemu has counted until now; of one that did not answer there is nothing. */
-  drives: ReadonlyMap<string, readonly DriveStats[]>
-  /** What each vm asked of each tier. */
-  demand: readonly DemandSample[]
-  /** The share of the processors' time that a hypervisor under this host gave to others, 0 to 1. */
-  stolen?: number
-  /** The share in which they were not idle, 0 to 1. */
-  busy?: number
-  /** What was read at its end. */
-  totals: Totals
-}
-
-/** Counters as a second found them, by name: what was not read is absent. */
-export interface Totals {
-  /** Reads, writes and discards. */
-  devices: ReadonlyMap<string, Total>
-  /** Of vms, what they asked of qemu: reads, writes and flushes. */
-  vms: ReadonlyMap<string, Total>
-  /** Of vms, what their cgroups counted on all devices: reads and writes. */
-  cgroups: ReadonlyMap<string, Total>
-}
-
-/** How many transactions there have been, and how long they took. */
-export interface Total {
-  transactions: number
-  /** Summed over transactions; absent where nobody takes the time. */
-  seconds?: number
 }
 
 interface Operations {
@@ -79,32 +51,9 @@ interface VmState {
   rates?: RateHistogram
 }
 
-interface DeviceState {
-  counts?: IoCounts
-  before?: Reading
-  rates: RateHistogram
-  unattributed?: IoCounts
-  /** What vms are counted for and the device has yet to end: a cgroup counts at the start, a device at the end. */
-  early: IoCounts
-}
-
 interface DevicesReading {
   stats: readonly Diskstat[]
   at: number
-}
-
-/** A count of transactions, and when it was read: one that is missed makes the next second longer. */
-interface Reading extends Total {
-  at: number
-}
-
-/** A second while it is being read. */
-interface Draft {
-  devices: Map<string, number>
-  vms: Map<string, number>
-  drives: Map<string, readonly DriveStats[]>
-  demand: DemandSample[]
-  totals: Record<keyof Totals, Map<string, Total>>
 }
 
 const INTERVAL_MS = 1_000
@@ -117,12 +66,9 @@ const QMP_DEADLINE_MS = 800
  */
 export class Sampler {
   readonly #options: SamplerOptions
-  readonly #totals = new Map<string, DiskTotal>()
-  readonly #devices = new Map<string, DeviceState>()
+  readonly #devices: DeviceSampler
+  readonly #cpu: HostCpuSampler
   readonly #vms = new Map<string, VmState>()
-  readonly #readings = new Serial()
-  /** Seconds by mode, as they were last read. */
-  #cpu: Readonly<Record<string, number>> | undefined
   readonly #demand = new DemandBook()
   readonly #deviceDemand = new DeviceDemand()
   /** By MAJ:MIN, what vms did since the last tick and the next remainder must not count. */
@@ -133,6 +79,8 @@ export class Sampler {
 
   constructor(options: SamplerOptions) {
     this.#options = options
+    this.#devices = new DeviceSampler(options.procRoot)
+    this.#cpu = new HostCpuSampler(options.procRoot)
   }
 
   start(): void {
@@ -163,7 +111,9 @@ export class Sampler {
     const reading = await this.#readDevicesFirst()
     await Promise.all(vms.map((vm) => this.#sampleVm(vm, draft)))
     if (reading) {
-      this.#sampleDevices(reading, draft)
+      const attributed = this.#attributed
+      this.#attributed = new Map()
+      this.#devices.sample(reading.stats, reading.at, attributed, draft)
       draft.demand.push(...this.#deviceDemandOf(reading, vms))
     }
     if (seconds !== undefined) this.#demand.add(draft.demand)
@@ -178,21 +128,16 @@ export class Sampler {
 
   /** /proc/diskstats as it is now, with counters that never fall. */
   readDevices(): Promise<Diskstat[]> {
-    // An older reading that comes after a newer one would look like a reset, and count everything twice.
-    return this.#readings.run(() => this.#readDevices())
+    return this.#devices.read()
   }
 
   get deviceRates(): ReadonlyMap<string, RateHistogram> {
-    return new Map([...this.#devices].map(([name, { rates }]) => [name, rates]))
+    return this.#devices.rates
   }
 
   /** By device, for those that at least one vm's cgroup has named. */
   get unattributed(): ReadonlyMap<string, IoCounts> {
-    return new Map(
-      [...this.#devices].flatMap(([name, { unattributed }]) =>
-        unattributed ? [[name, unattributed]] : [],
-      ),
-    )
+    return this.#devices.unattributed
   }
 
   get vmRates(): ReadonlyMap<string, RateHistogram> {
@@ -205,17 +150,6 @@ export class Sampler {
 
   get tierDemand(): readonly Demand[] {
     return this.#demand.tiers
-  }
-
-  async #readDevices(): Promise<Diskstat[]> {
-    const stats = onlyCounted(await readDiskstats(this.#options.procRoot))
-    const present = new Set(stats.map(({ device }) => device))
-    for (const device of this.#totals.keys()) if (!present.has(device)) this.#totals.delete(device)
-    return stats.map((stat) => {
-      const next = accumulateDiskstat(this.#totals.get(stat.device), stat)
-      this.#totals.set(stat.device, next)
-      return next.total
-    })
   }
 
   #now(): number {
@@ -333,18 +267,7 @@ export class Sampler {
 
   async #sampleCpu(): Promise<Pick<Second, 'stolen' | 'busy'>> {
     try {
-      const before = this.#cpu
-      this.#cpu = (await readHostCpu(this.#options.procRoot)).secondsByMode
-      if (!before) return {}
-      const spent = Object.entries(this.#cpu).map(([mode, now]) => ({
-        mode,
-        time: now - (before[mode] ?? 0),
-      }))
-      const all = sum(spent.map(({ time }) => time))
-      if (all <= 0) return {}
-      const share = (...modes: string[]) =>
-        sum(spent.map(({ mode, time }) => (modes.includes(mode) ? time : 0))) / all
-      return { stolen: share('steal'), busy: 1 - share('idle', 'iowait') }
+      return await this.#cpu.sample()
     } catch (error) {
       this.#options.onError('cpu', error)
       return {}
@@ -370,60 +293,6 @@ export class Sampler {
     const { hierarchy, tiers } = this.#options
     return this.#deviceDemand.settle(stats, at, vms, tiers(), hierarchy)
   }
-
-  #sampleDevices({ stats, at }: DevicesReading, { devices, totals }: Draft): void {
-    const attributed = this.#attributed
-    this.#attributed = new Map()
-    const present = new Set(stats.map(({ device }) => device))
-    for (const device of this.#devices.keys())
-      if (!present.has(device)) this.#devices.delete(device)
-    for (const stat of stats) {
-      const total = totalOf(stat)
-      totals.devices.set(stat.device, total)
-      const byVms = attributed.get(`${stat.major}:${stat.minor}`)
-      const rate = this.#sampleDevice(stat, { ...total, at }, byVms)
-      if (rate !== undefined) devices.set(stat.device, rate)
-    }
-  }
-
-  #sampleDevice(
-    stat: Diskstat,
-    now: Reading,
-    attributed: IoCounts | undefined,
-  ): number | undefined {
-    const state = this.#devices.get(stat.device) ?? {
-      rates: new RateHistogram(),
-      early: NO_IO,
-    }
-    this.#devices.set(stat.device, state)
-    const counts = countsOf(stat)
-    if (attributed || state.unattributed) {
-      const fresh = since(state.counts ?? counts, counts)
-      const byVms = plus(attributed ?? NO_IO, state.early)
-      state.unattributed = plus(state.unattributed ?? NO_IO, remainder(fresh, byVms))
-      // Before its first reading a device had ended an unknown part of what vms had begun.
-      const begun = (state.counts && attributed) ?? NO_IO
-      state.early = pending(remainder(byVms, fresh), begun, stat.ioNow)
-    }
-    state.counts = counts
-    const rate = rateBetween(state.before, now)
-    state.before = now
-    if (rate !== undefined) state.rates.observe(rate)
-    return rate
-  }
-}
-
-/** Per second; undefined after the first reading, and after one that fell: the counters have begun again. */
-function rateBetween(before: Reading | undefined, now: Reading): number | undefined {
-  if (!before || now.at <= before.at || now.transactions < before.transactions) return undefined
-  return ((now.transactions - before.transactions) * 1000) / (now.at - before.at)
-}
-
-function totalOf({ readsCompleted, writesCompleted, discards, readMs, writeMs }: Diskstat): Total {
-  return {
-    transactions: readsCompleted + writesCompleted + (discards?.completed ?? 0),
-    seconds: (readMs + writeMs + (discards?.ms ?? 0)) / 1000,
-  }
 }
 
 function groupTotal(devices: ReadonlyMap<string, IoCounts>): Total {
@@ -431,25 +300,6 @@ function groupTotal(devices: ReadonlyMap<string, IoCounts>): Total {
   return { transactions: sum(counts.map((io) => io.readsCompleted + io.writesCompleted)) }
 }
 
-function countsOf(stat: Diskstat): IoCounts {
-  return {
-    readsCompleted: stat.readsCompleted,
-    readBytes: stat.readSectors * SECTOR_BYTES,
-    writesCompleted: stat.writesCompleted,
-    writtenBytes: stat.writtenSectors * SECTOR_BYTES,
-  }
-}
-
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
-}
-
-function emptyDraft(): Draft {
-  return {
-    devices: new Map(),
-    vms: new Map(),
-    drives: new Map(),
-    demand: [],
-    totals: { devices: new Map(), vms: new Map(), cgroups: new Map() },
-  }
 }

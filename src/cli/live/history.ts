@@ -1,5 +1,5 @@
 import type { GuestDisk, Vm } from '../../attribution/records.ts'
-import type { Second, Total, Totals } from '../../sampler/sampler.ts'
+import type { Second, Total, Totals } from '../../sampler/second.ts'
 import { parseDiskFields } from '../../source/diskstats.ts'
 import type { Flow, History } from '../../web/live/state.ts'
 
