@@ -46,10 +46,13 @@ for (const kind of ['linear', 'thin']) {
     }
     const labels = { vm, device: DISK.name }
     const bytesOn = (page: Page) => page.value('kvmio_vm_device_written_bytes_total', labels) ?? 0
-    const page = await pageWhere(started, kind, (page) => bytesOn(page) >= WRITTEN)
+    const image = (page: Page, what: string) =>
+      page.value(`kvmio_drive_image_${what}_bytes`, { vm }) ?? 0
+    // Images are looked at every few seconds.
+    const isThere = (page: Page) => bytesOn(page) >= WRITTEN && image(page, 'allocated') > 0
+    const page = await pageWhere(started, kind, isThere)
     t.ok(bytesOn(page) < 2 * WRITTEN, `${bytesOn(page)} bytes reached the disk under it`)
-    const image = (what: string) => page.value(`kvmio_drive_image_${what}_bytes`, { vm }) ?? 0
-    const taken = image('allocated') / image('virtual')
+    const taken = image(page, 'allocated') / image(page, 'virtual')
     t.ok(kind === 'linear' ? taken === 1 : taken > 0 && taken < 1, `takes ${taken} of its size`)
     const tier = page.all('kvmio_tier_info').find(({ labels }) => labels.tier === kind)
     t.match(tier, { labels: { kind: 'volumeGroup' } })
