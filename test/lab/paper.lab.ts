@@ -21,6 +21,7 @@ import {
   kvmio,
   nothingLeft,
   repository,
+  until,
 } from '../e2e/kvmio.ts'
 import { guestsBootHere, OUTPUT, tellOf } from './inside.ts'
 import { FIGURES, type Part, parseSitting } from './sitting.ts'
@@ -87,7 +88,13 @@ async function mountKept(): Promise<void> {
   }
   await run('mount', ['-o', 'discard', KEPT, PLACE], { timeoutMs: END_MS })
   t.teardown(async () => {
-    await run('umount', [PLACE])
+    // udev may still look at a loop device that stood on it.
+    const unmounted = () =>
+      run('umount', [PLACE]).then(
+        () => true,
+        () => false,
+      )
+    await until(`${PLACE} to be unmounted`, unmounted, END_MS)
   })
 }
 
