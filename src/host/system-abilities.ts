@@ -41,8 +41,9 @@ const SEEDS: Readonly<Record<string, readonly Program[]>> = {
   ],
 }
 
-/** The workloads that need more than their system: what is installed in the guest comes from debian's packages. */
+/** The workloads that need more than their system: what is installed in the guest comes from a drive of debian's packages. */
 const FROM_PACKAGES = ['install']
+const PACKAGE_DRIVE = 'packages'
 
 const IN_GUEST: Readonly<Record<string, string>> = { fio: 'needs fio in the system: debian has it' }
 
@@ -55,14 +56,14 @@ export function systemProbes(
     ...values.systems.map((system) => systemProbe(system, systemsDir)),
     ...values.seeds.map((seed) => seedProbe(seed)),
     ...values.workloads.map((workload): Probe => {
-      const debian = FROM_PACKAGES.includes(workload)
+      const fromPackages = FROM_PACKAGES.includes(workload)
       return {
         group: 'workload',
         subject: `workload ${workload}`,
         remedy: BUILT.debian!.remedy,
         trial: async () =>
-          debian
-            ? await buildable('debian')
+          fromPackages
+            ? ((await built(PACKAGE_DRIVE, systemsDir)) ?? (await buildable('debian')))
             : (IN_GUEST[workload] ?? 'needs no more than a system that can boot'),
       }
     }),
@@ -76,9 +77,7 @@ function systemProbe(system: string, systemsDir: string): Probe {
     remedy: BUILT[system]?.remedy ?? '',
     async trial() {
       if (!BUILT[system]) return 'is your own: needs no more than qemu'
-      const there = await readdir(systemsDir).catch(() => [])
-      const built = there.find((name) => name.startsWith(`${system}-`))
-      return built === undefined ? await buildable(system) : `built already: ${built}`
+      return (await built(system, systemsDir)) ?? (await buildable(system))
     },
   }
 }
@@ -94,6 +93,12 @@ function seedProbe(seed: string): Probe {
       return programs.map(([name]) => name).join(', ') || 'needs nothing'
     },
   }
+}
+
+async function built(what: string, systemsDir: string): Promise<string | undefined> {
+  const there = await readdir(systemsDir).catch(() => [])
+  const found = there.find((name) => name.startsWith(`${what}-`))
+  return found && `built already: ${found}`
 }
 
 async function buildable(system: string): Promise<string> {
