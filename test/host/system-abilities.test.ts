@@ -8,8 +8,9 @@ t.test('what is built already needs no program that builds it', async (t) => {
   t.teardown(() => {
     process.env.PATH = PATH
   })
-  process.env.PATH = t.testdir()
-  const systemsDir = t.testdir()
+  const directory = t.testdir({ bin: {}, systems: {} })
+  process.env.PATH = join(directory, 'bin')
+  const systemsDir = join(directory, 'systems')
   const probes = systemProbes(systemsDir, {
     systems: ['debian'],
     seeds: [],
@@ -20,7 +21,8 @@ t.test('what is built already needs no program that builds it', async (t) => {
     ['system debian', 'workload install'],
   )
   for (const { trial } of probes) {
-    await t.rejects(trial(), { message: /^debootstrap did not start: .* is not installed$/ })
+    const message = /^(debootstrap did not start: .* is not installed|it is built by root alone)$/
+    await t.rejects(trial(), { message })
   }
   for (const name of ['debian-1f', 'packages-2e']) await mkdir(join(systemsDir, name))
   t.strictSame(await Promise.all(probes.map(({ trial }) => trial())), [
