@@ -1,7 +1,8 @@
 // The lab host: a qemu guest that plays the host of kvmio.
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rm, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../src/lib/errors.ts'
 import { run, startProcess } from '../../src/lib/process.ts'
 import { initrdWith } from '../e2e/kvmio.ts'
@@ -32,6 +33,10 @@ const KEPT_SIZE = '24G'
 // an emulator in the emulator takes. Not `max`: glibc would take AVX2's string functions, which are slow to emulate.
 const CPU = 'qemu64,+rdrand,+svm,+npt,+ssse3,+sse4.1,+sse4.2,+popcnt'
 const OUTPUT = 'output.tar'
+const TOLD = 'tap.log'
+// What goes on says so every 20 seconds; both processors of a host that hung were busy, and nothing came any more.
+const SILENCE_MS = 600_000
+const POLL_MS = 5_000
 const INIT = new URL('./host/init.sh', import.meta.url)
 
 /**
@@ -56,7 +61,7 @@ export async function runInLab(lab: LabRun): Promise<void> {
     if (lab.kept !== undefined && !existsSync(lab.kept))
       await run('truncate', ['-s', KEPT_SIZE, lab.kept])
     const args = labArgv({ ...lab, initrd }, await sharesOf(lab.repository), disks, nvme)
-    await runQemu(args, limitMs, signal)
+    await runQemu(args, join(directory, TOLD), limitMs, signal)
     await run('tar', ['-C', directory, '-xf', output]).catch((error) => {
       throw new Error(`the lab host gave no output: ${messageOf(error)}`)
     })
@@ -66,17 +71,36 @@ export async function runInLab(lab: LabRun): Promise<void> {
   }
 }
 
-async function runQemu(args: string[], limitMs: number, signal: AbortSignal): Promise<void> {
+/** Until it ends, or is silent for so long that its kernel hangs: then it is ended like one that died. */
+async function runQemu(
+  args: string[],
+  told: string,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
   const { promise: late, reject } = Promise.withResolvers<never>()
   limit.addEventListener('abort', () => {
     reject(signal.aborted ? signal.reason : new Error(`did not end in ${limitMs / 1000} s`))
   })
+  const ended = new AbortController()
   const qemu = startProcess({ name: 'lab host', file: 'qemu-system-x86_64', args })
   try {
-    await Promise.race([qemu.done, late])
+    await Promise.race([qemu.done, late, silence(told, ended.signal)])
   } finally {
+    ended.abort()
     await qemu.stop().catch(() => {}) // how it failed has been said
+  }
+}
+
+/** Settles when a file has not grown for SILENCE_MS. */
+async function silence(file: string, signal: AbortSignal): Promise<void> {
+  const began = Date.now()
+  for (;;) {
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: began }))
+    if (Date.now() - Math.max(began, mtimeMs) > SILENCE_MS) return
   }
 }
 
@@ -108,7 +132,7 @@ function labArgv(
     ['-smp', '2', '-m', '3072'],
     ['-kernel', image.kernel, '-initrd', initrd, '-append', append.join(' ')],
     ['-serial', `file:${join(directory, 'console.log')}`],
-    ['-serial', `file:${join(directory, 'tap.log')}`],
+    ['-serial', `file:${join(directory, TOLD)}`],
     drive('root', disks.root, 'qcow2'),
     drive('disk', disks.disk, 'raw', `,throttling.iops-total=${DISK_TRANSACTIONS_PER_SECOND}`),
     drive('output', join(directory, OUTPUT), 'raw'),

@@ -55,7 +55,7 @@ const CONFIG = {
   guests: {
     student: {
       accel: 'kvm',
-      deadlines: { start: '2m', boot: '3m', phase: '30m' }, // now and then one never begins to run
+      deadlines: { start: '4m', boot: '6m', phase: '30m' }, // now and then one never begins to run
       drives: { root: { tier: 'ext4', size: '1GiB' } },
     },
   },
