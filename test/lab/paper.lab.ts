@@ -37,6 +37,9 @@ const REPORT_MS = 1_200_000
 const DEATHS = 3
 const DEATH: ReadonlySet<string | null> = new Set(['SIGSEGV', 'SIGTRAP', 'SIGILL', 'SIGABRT'])
 
+/** What kvmio says of a run whose host died in an earlier sitting: it is done again, and counts as no success. */
+const GONE = 'was gone when kvmio came back'
+
 const began = Date.now()
 const sitting = parseSitting(process.argv.slice(2))
 if (typeof sitting === 'string') throw new Error(sitting)
@@ -173,7 +176,8 @@ async function runBlocks(part: Part): Promise<string> {
       deaths += 1
       console.log(`# Node died of ${signal}; on from where it was`)
     } else if (Date.now() >= deadline) return 'late'
-    else if (code !== 0) return `${signal ?? `exit ${code}`}: ${stderr.trim().split('\n').at(-1)}`
+    else if (code !== 0 && !stdout.includes(GONE))
+      return `${signal ?? `exit ${code}`}: ${stderr.trim().split('\n').at(-1)}`
     else {
       done += 1
       deaths = 0
