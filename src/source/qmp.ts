@@ -35,6 +35,7 @@ interface Question {
   answer: Promise<unknown>
 }
 
+const TIMER_MS = 1 // by which a timer of Node's may fire before its time
 // query-blockstats with 30 drives is 60 kB; whoever sends this much and answers nothing does not speak QMP.
 const MAX_UNANSWERED = 8 * 2 ** 20
 
@@ -136,7 +137,8 @@ export class Qmp {
     const now = performance.now()
     const [oldest] = this.#questions.values()
     const leftMs = oldest ? oldest.at + timeoutMs - now : timeoutMs
-    if (oldest && leftMs <= 0) return Promise.reject(this.#late(oldest.command, now - oldest.at))
+    if (oldest && leftMs <= TIMER_MS)
+      return Promise.reject(this.#late(oldest.command, now - oldest.at))
     const key = args ? command + JSON.stringify(args) : command
     const { answer } = this.#questions.get(key) ?? this.#ask(key, command, args, now)
     return new Promise<T>((resolve, reject) => {
