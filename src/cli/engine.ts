@@ -81,8 +81,7 @@ export class Engine {
   readonly images: ImageReader
   readonly discovery: Discovery
   readonly iostat: IostatReader | undefined
-  /** Those of the config. */
-  readonly configured: TierSet
+  readonly configuredTiers: TierSet
   readonly hostParts: HostParts
   readonly #lock: Disposable
   readonly #cgroups: Cgroups
@@ -131,7 +130,7 @@ export class Engine {
     this.#cgroups = cgroups
     this.#runAs = process.getuid?.() === 0 ? qemu.user : undefined
     this.journal = new Journal(join(state, 'journal.sqlite'))
-    this.configured = new TierSet({ options, holder, journal: this.journal, cgroups, log })
+    this.configuredTiers = new TierSet({ options, holder, journal: this.journal, cgroups, log })
     const now = () => Date.now() / 1000
     this.#vmContext = { procRoot: options.procRoot, binary: qemu.binary, hierarchy, log, now }
     this.hostParts = createHostParts(state, this.journal, this.#vmContext, this.#runAs)
@@ -162,11 +161,11 @@ export class Engine {
       log,
       now: () => performance.now(),
       config: () => holder.current.discovery,
-      tiers: () => this.configured.records(),
+      tiers: () => this.configuredTiers.records(),
       // A socket in the state directory is what every qemu of this kvmio has.
       isOwn: (argv) => argv.some((word) => word.includes(`path=${state.replaceAll(',', ',,')}/`)),
       ownNames: () => new Set(this.registry.known().map(({ name }) => name)),
-      onTier: (tier) => void this.configured.announce(tier),
+      onTier: (tier) => void this.configuredTiers.announce(tier),
     })
     this.iostat = options.collectors.has('iostat')
       ? new IostatReader({
@@ -185,8 +184,8 @@ export class Engine {
     await mkdir(this.#vmsDir, { recursive: true, mode: 0o711 })
     const leftovers = { functions: this.#functions, cgroups: this.#cgroups, log: this.log }
     await removeLeftovers({ ...leftovers, vmsDir: this.#vmsDir }, keep)
-    await this.configured.open()
-    const files = await removeOrphanCalibrations(this.journal, this.configured.all())
+    await this.configuredTiers.open()
+    const files = await removeOrphanCalibrations(this.journal, this.configuredTiers.all())
     for (const line of files.removed) this.log.info(`${line}, left by a kvmio that was killed`)
     for (const line of files.left) this.log.warn(line)
     await this.discovery.start()
@@ -198,7 +197,7 @@ export class Engine {
 
   /** Those of the config, and those that are found where vms are that kvmio did not start. */
   tiers(): Tier[] {
-    return [...this.configured.records(), ...this.discovery.tiers()]
+    return [...this.configuredTiers.records(), ...this.discovery.tiers()]
   }
 
   /** Those that run, whoever started them. */
@@ -242,7 +241,7 @@ export class Engine {
   ): Promise<StudySummary> {
     const study = await withWorkloadText(name, configured)
     const hash = studyHash(study, guest, this.holder.current.tiers)
-    await this.configured.takeOver()
+    await this.configuredTiers.takeOver()
     using _held = this.holdStudy(name)
     return await runStudy({ name, study, guest, hash, ...options }, this.#studyContext(), signal)
   }
@@ -253,7 +252,7 @@ export class Engine {
     tell: (event: RampEvent) => void,
     signal: AbortSignal,
   ): Promise<RampSummary> {
-    await this.configured.takeOver()
+    await this.configuredTiers.takeOver()
     return await runRamp(task, this.#studyContext(), tell, signal)
   }
 
@@ -264,17 +263,17 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<CalibrationResult> {
     const { journal, leases, holder } = this
-    await this.configured.takeOver()
+    await this.configuredTiers.takeOver()
     const context: CalibrationContext = {
       journal,
       leases,
-      tier: (name) => this.configured.get(name),
+      tier: (name) => this.configuredTiers.get(name),
       manifest: () => this.#readManifest(),
       freeSpaceFloor: () => holder.current.freeSpaceFloor,
       devices: async () => (await this.sampler.readDevices()).map(deviceCounts),
     }
     const result = await calibrate(task, context, tell, signal)
-    this.configured.takeCalibration(this.configured.get(task.tier)!)
+    this.configuredTiers.takeCalibration(this.configuredTiers.get(task.tier)!)
     return result
   }
 
@@ -291,7 +290,7 @@ export class Engine {
   async close(): Promise<void> {
     const readers = [this.sampler, ...this.#slowReaders, this.discovery, this.iostat]
     await Promise.all(readers.map((reader) => reader?.stop()))
-    await this.configured.close()
+    await this.configuredTiers.close()
     const { hierarchy, own } = this.#cgroups
     if (hierarchy && own !== undefined) {
       await removeCgroup(hierarchy, own).catch((error) => this.log.error({ err: error }, 'cgroup'))
@@ -330,7 +329,7 @@ export class Engine {
       leases: this.leases,
       functions: this.#functions,
       vm: this.#vmContext,
-      tier: (name) => this.configured.get(name),
+      tier: (name) => this.configuredTiers.get(name),
       appliance: () => this.hostParts.appliance(),
       packageDrive: (packages) => this.hostParts.packageDrive(packages),
       debian: () => this.hostParts.debian(),

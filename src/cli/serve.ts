@@ -76,7 +76,7 @@ async function runAll(
   }
   let config = engine.holder.current
   while (!signal.aborted) {
-    if (config !== engine.holder.current) await engine.configured.takeOver()
+    if (config !== engine.holder.current) await engine.configuredTiers.takeOver()
     config = engine.holder.current
     startNew() // also what a reloaded config has added
     await pause(TIER_CHECK_MS, signal)
@@ -112,7 +112,7 @@ async function keepRunning(engine: Engine, name: string, signal: AbortSignal): P
 /** A tier that no longer works is told of once, and shows in kvmio_tier_available. */
 async function watchTiers(engine: Engine, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    for (const open of engine.configured.all()) {
+    for (const open of engine.configuredTiers.all()) {
       if (open.tier.unavailable !== undefined) continue
       // One that does not answer in time may yet be well: the collector of tiers tells of it.
       const check = engine.guard.run(`tier ${open.tier.name}`, TIER_CHECK_MS, () => checkTier(open))

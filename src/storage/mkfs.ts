@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises'
 import type { TierConfig } from '../config/schema.ts'
 import { messageOf } from '../lib/errors.ts'
 import { run } from '../lib/process.ts'
@@ -24,7 +25,7 @@ export async function makeFilesystem(options: MkfsOptions, signal?: AbortSignal)
     await run(program, mkfsArgs(options), { signal })
   } catch (error) {
     if (!messageOf(error).includes('cannot check mount status')) throw error
-    await makeOutOfSight(program, mkfsArgs(options), signal)
+    await makeOutOfSight(program, options, signal)
   }
 }
 
@@ -32,13 +33,16 @@ export async function makeFilesystem(options: MkfsOptions, signal?: AbortSignal)
 // an emulated disk whose server was killed), whatever it is that it makes.
 async function makeOutOfSight(
   program: string,
-  args: string[],
+  options: MkfsOptions,
   signal?: AbortSignal,
 ): Promise<void> {
+  const path = await realpath(options.path)
   const mounts = await readMounts('/proc')
-  const loops = mounts.filter(({ source }) => source.startsWith('/dev/loop'))
-  const hidden = loops.map(({ mountPoint }) => mountPoint)
-  const words = [...hidden, '--', program, ...args]
+  const hidden = mounts.flatMap(({ source, mountPoint }) => {
+    const holdsIt = path.startsWith(mountPoint.replace(/\/?$/, '/'))
+    return source.startsWith('/dev/loop') && !holdsIt ? [mountPoint] : []
+  })
+  const words = [...hidden, '--', program, ...mkfsArgs(options)]
   await run('unshare', ['--mount', 'sh', '-c', HIDE, 'sh', ...words], { name: program, signal })
 }
 

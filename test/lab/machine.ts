@@ -1,12 +1,12 @@
 // The lab host: a qemu guest that plays the host of kvmio.
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, realpath, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../src/lib/errors.ts'
 import { run, startProcess } from '../../src/lib/process.ts'
 import { initrdWith } from '../e2e/kvmio.ts'
 import type { LabImage } from './image.ts'
+import { silence } from './silence.ts'
 
 export interface LabRun {
   image: LabImage
@@ -36,7 +36,6 @@ const OUTPUT = 'output.tar'
 const TOLD = 'tap.log'
 // What goes on says so every 20 seconds; both processors of a host that hung were busy, and nothing came any more.
 const SILENCE_MS = 600_000
-const POLL_MS = 5_000
 const INIT = new URL('./host/init.sh', import.meta.url)
 
 /**
@@ -86,21 +85,10 @@ async function runQemu(
   const ended = new AbortController()
   const qemu = startProcess({ name: 'lab host', file: 'qemu-system-x86_64', args })
   try {
-    await Promise.race([qemu.done, late, silence(told, ended.signal)])
+    await Promise.race([qemu.done, late, silence(told, SILENCE_MS, ended.signal)])
   } finally {
     ended.abort()
     await qemu.stop().catch(() => {}) // how it failed has been said
-  }
-}
-
-/** Settles when a file has not grown for SILENCE_MS. */
-async function silence(file: string, signal: AbortSignal): Promise<void> {
-  const began = Date.now()
-  for (;;) {
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {})
-    if (signal.aborted) return
-    const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: began }))
-    if (Date.now() - Math.max(began, mtimeMs) > SILENCE_MS) return
   }
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, realpath, stat, symlink, writeFile } from 'node:fs/promises'
+import { readFile, realpath, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -11,6 +11,7 @@ import { readHostCpu } from '../../src/source/proc.ts'
 import { type DiskRecord, diskFiles, readDiskRecord } from '../../src/storage/disk-record.ts'
 import { MAX_REQUEST_KB } from '../../src/storage/emulated-disk.ts'
 import { backingFiles } from '../../src/storage/loop.ts'
+import { makeFilesystem } from '../../src/storage/mkfs.ts'
 import { removeOrphans } from '../../src/storage/orphans.ts'
 import { missingPrograms } from '../../src/storage/programs.ts'
 import { checkTier, openTier } from '../../src/storage/tiers.ts'
@@ -231,6 +232,15 @@ else {
     t.equal(other.tier.unavailable, undefined)
     t.equal(await checkTier(other), undefined)
     await other.close()
+
+    const plain: TierConfig = { filesystem: { type: 'ext4', size: 256 * MIB } }
+    const loop = await openTier('plain', plain, context)
+    const path = join(loop.tier.directory!, 'image')
+    await writeFile(path, '')
+    await truncate(path, 128 * MIB)
+    await makeFilesystem({ type: 'btrfs', name: 'image', words: [], path })
+    t.match(execFileSync('blkid', ['-p', path], { encoding: 'utf8' }), /TYPE="btrfs"/, 'on a loop')
+    await loop.close()
     t.strictSame(await whatIsUp(context), up, 'nothing was unmounted under it')
     await open.close()
     t.strictSame(await whatIsUp(context), [])
