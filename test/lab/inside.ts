@@ -18,6 +18,7 @@ import {
   kvmio,
   type Page,
   type Serving,
+  says,
   scrape,
   until,
 } from '../e2e/kvmio.ts'
@@ -66,6 +67,32 @@ export async function guestsBootHere(home: Home): Promise<void> {
   const fingerprint = await kvmFingerprint('/proc', await readQemuVersion('qemu-system-x86_64'))
   setHostVerdict(journal, 'kvm', fingerprint, { boots: true, reason: 'the lab has nested SVM' })
   journal.close()
+}
+
+/** How often Node may die of one of these, as it now and then does in the emulator. */
+export const DEATHS = 3
+export const DEATH: ReadonlySet<string | null> = new Set([
+  'SIGSEGV',
+  'SIGTRAP',
+  'SIGILL',
+  'SIGABRT',
+])
+
+/** Starts kvmio, and once more where Node dies before it has said this. */
+export async function startSaying(
+  home: Home,
+  words: readonly string[],
+  what: string,
+): Promise<Kvmio> {
+  for (let deaths = 0; ; deaths++) {
+    const started = kvmio(home, words)
+    try {
+      await says(started, what)
+      return started
+    } catch (error) {
+      if (!DEATH.has(started.child.signalCode) || deaths === DEATHS) throw error
+    }
+  }
 }
 
 /** Starts `run` of one study, once; its page can be asked for until it ends. */

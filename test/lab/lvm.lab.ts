@@ -1,8 +1,8 @@
 // Logical volumes, linear and thin: one for each drive, made before its vm starts and gone after its end.
 import t from 'tap'
 import { run } from '../../src/lib/process.ts'
-import { journal, kvmio, nothingLeft, type Page, says, writes } from '../e2e/kvmio.ts'
-import { DISK, labGuest, labHome, pageWhere, startStudy } from './inside.ts'
+import { journal, nothingLeft, type Page, says, writes } from '../e2e/kvmio.ts'
+import { DISK, labGuest, labHome, pageWhere, startSaying, startStudy } from './inside.ts'
 
 const MIB = 2 ** 20
 const WRITTEN = 4 * MIB
@@ -70,8 +70,7 @@ t.test('a calibration has a volume of its own, and gives it back', async (t) => 
   const home = await labHome(t, CONFIG)
   for (const tier of ['linear', 'thin']) {
     const words = ['calibrate', tier, '--quick', '--class', 'random-write']
-    const started = kvmio(home, words)
-    await says(started, 'random-write depth 1')
+    const started = await startSaying(home, words, 'random-write depth 1')
     const volume = 'kvmio-calibration.fio'
     t.equal((await volumes('segtype')).get(volume), tier, `${volume} is there`)
     const { code, stdout, stderr } = await started.end(300_000)

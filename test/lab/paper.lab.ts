@@ -23,7 +23,7 @@ import {
   repository,
   until,
 } from '../e2e/kvmio.ts'
-import { guestsBootHere, OUTPUT, tellOf } from './inside.ts'
+import { DEATH, DEATHS, guestsBootHere, OUTPUT, tellOf } from './inside.ts'
 import { FIGURES, type Part, parseSitting } from './sitting.ts'
 
 const KEPT = '/dev/disk/by-id/virtio-kept'
@@ -33,9 +33,6 @@ const SUITE_FILE = join(repository, 'studies', `${SUITE}.yaml`)
 /** For what a run is given up within, and its vms and tiers are taken down. */
 const END_MS = 600_000
 const REPORT_MS = 1_200_000
-/** How often Node may die of one of these, as it now and then does in the emulator. */
-const DEATHS = 3
-const DEATH: ReadonlySet<string | null> = new Set(['SIGSEGV', 'SIGTRAP', 'SIGILL', 'SIGABRT'])
 
 /** What kvmio says of a run whose host died in an earlier sitting: it is done again, and counts as no success. */
 const GONE = 'was gone when kvmio came back'
