@@ -78,16 +78,17 @@ export const DEATH: ReadonlySet<string | null> = new Set([
   'SIGABRT',
 ])
 
-/** Starts kvmio, and once more where Node dies before it has said this. */
-export async function startSaying(
+/** Starts kvmio, and again where Node dies before it is as wanted. */
+async function startUntil(
   home: Home,
   words: readonly string[],
-  what: string,
+  wanted: (started: Kvmio) => Promise<void>,
 ): Promise<Kvmio> {
   for (let deaths = 0; ; deaths++) {
     const started = kvmio(home, words)
+    tellOf(started, home)
     try {
-      await says(started, what)
+      await wanted(started)
       return started
     } catch (error) {
       if (!DEATH.has(started.child.signalCode) || deaths === DEATHS) throw error
@@ -95,18 +96,26 @@ export async function startSaying(
   }
 }
 
+/** Starts kvmio, which is to say this. */
+export function startSaying(home: Home, words: readonly string[], what: string): Promise<Kvmio> {
+  return startUntil(home, words, (started) => says(started, what))
+}
+
 /** Starts `run` of one study, once; its page can be asked for until it ends. */
 export async function startStudy(home: Home, study: string): Promise<Serving> {
   const address = '127.0.0.1:10177'
-  const started = kvmio(home, ['run', study, '--once', '--web.listen-address', address])
   const url = `http://${address}`
-  tellOf(started, home)
-  await until('run to answer', async () => {
-    if (started.child.exitCode !== null) throw new Error(`run ended:\n${started.said()}`)
-    return await fetch(`${url}/metrics`).then(
-      ({ ok }) => ok,
-      () => false,
-    )
+  const words = ['run', study, '--once', '--web.listen-address', address]
+  const started = await startUntil(home, words, async (started) => {
+    const { child } = started
+    await until('run to answer', async () => {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`run ended:\n${started.said()}`)
+      return await fetch(`${url}/metrics`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    })
   })
   return Object.assign(started, { url })
 }
