@@ -29,6 +29,10 @@ export const DISK = { name: 'vdb', path: '/dev/disk/by-id/virtio-disk' }
 /** The lab host's NVMe controller, which nothing uses, and its disk. */
 export const SPARE = { pci: '0000:01:00.0', disk: 'nvme0n1' }
 
+/** Of what Node now and then dies in the emulator, and how often that is put up with. */
+export const DEATH: ReadonlySet<unknown> = new Set(['SIGSEGV', 'SIGTRAP', 'SIGILL', 'SIGABRT'])
+export const DEATHS = 3
+
 const TELL_MS = 20_000
 const PATIENCE_MS = 300_000
 
@@ -68,15 +72,6 @@ export async function guestsBootHere(home: Home): Promise<void> {
   setHostVerdict(journal, 'kvm', fingerprint, { boots: true, reason: 'the lab has nested SVM' })
   journal.close()
 }
-
-/** How often Node may die of one of these, as it now and then does in the emulator. */
-export const DEATHS = 3
-export const DEATH: ReadonlySet<string | null> = new Set([
-  'SIGSEGV',
-  'SIGTRAP',
-  'SIGILL',
-  'SIGABRT',
-])
 
 /** Starts kvmio, and again where Node dies before it is as wanted. */
 async function startUntil(
